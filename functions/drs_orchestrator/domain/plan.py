@@ -216,10 +216,11 @@ def _cycles(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
     pointers: dict[str, str] = {}
     previous: str | None = None
     for wave in waves:
-        if wave.name is not None:
-            default = {previous} - {None} if wave.depends_on is None else {name for _, name in wave.depends_on}
-            graph.setdefault(wave.name, set()).update(name for name in default if name is not None)
-            pointers.setdefault(wave.name, wave.pointer)
+        # A second wave of the same name is a fault of its own; joining the two would only invent circles.
+        if wave.name is not None and wave.name not in graph:
+            needs = [previous] if wave.depends_on is None else [name for _, name in wave.depends_on]
+            graph[wave.name] = {name for name in needs if name is not None}
+            pointers[wave.name] = wave.pointer
         previous = wave.name
     while cycle := _a_cycle(graph):
         # graphlib lists a cycle so that each wave is one the next depends on: read aloud, that is the launch order.

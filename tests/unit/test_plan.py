@@ -1,0 +1,174 @@
+"""The domain of plans: reading, writing, the order of waves, and the faults a JSON Schema cannot see."""
+
+from typing import Any
+
+import pytest
+
+from drs_orchestrator.domain.plan import (
+    Impact,
+    Plan,
+    Server,
+    Wave,
+    chunk,
+    find_faults,
+    launch_order,
+    plan_from_document,
+    plan_to_document,
+)
+
+
+def server(number: int) -> dict[str, Any]:
+    return {"SourceServerId": f"s-{number:017x}"}
+
+
+def wave(name: str, *numbers: int, **fields: Any) -> dict[str, Any]:
+    return {"WaveName": name, "Region": "us-east-1", "Servers": [server(number) for number in numbers], **fields}
+
+
+def plan(*waves: dict[str, Any]) -> dict[str, Any]:
+    return {"PlanId": "shop", "Name": "Web shop", "Waves": list(waves)}
+
+
+def faults(*waves: dict[str, Any]) -> dict[str, str]:
+    return {fault.pointer: fault.message for fault in find_faults(plan(*waves))}
+
+
+def test_a_wave_without_depends_on_waits_for_the_wave_before_it_and_an_empty_list_waits_for_none() -> None:
+    read = plan_from_document(plan(wave("a", 1), wave("b", 2), wave("c", 3, DependsOn=[])))
+
+    assert [(w.name, w.depends_on) for w in read.waves] == [("a", ()), ("b", ("a",)), ("c", ())]
+
+
+def test_every_field_of_a_document_is_read() -> None:
+    document = {
+        "PlanId": "shop",
+        "Name": "Web shop",
+        "Description": "all of it",
+        "Waves": [
+            {
+                "WaveName": "database",
+                "Region": "eu-west-1",
+                "AccountId": "012345678901",
+                "Servers": [
+                    {
+                        "SourceServerId": "s-00000000000000001",
+                        "Impact": "OPTIONAL",
+                        "RecoverySnapshotId": "pit-00000000000000001",
+                    }
+                ],
+            },
+            {"WaveName": "rest", "DependsOn": ["database"], "Region": "us-east-1", "ServerTags": {"tier": "web"}},
+        ],
+    }
+
+    assert plan_from_document(document) == Plan(
+        plan_id="shop",
+        name="Web shop",
+        description="all of it",
+        waves=(
+            Wave(
+                name="database",
+                depends_on=(),
+                region="eu-west-1",
+                account_id="012345678901",
+                servers=(Server("s-00000000000000001", Impact.OPTIONAL, "pit-00000000000000001"),),
+            ),
+            Wave(name="rest", depends_on=("database",), region="us-east-1", server_tags={"tier": "web"}),
+        ),
+    )
+
+
+def test_a_written_plan_spells_out_its_defaults_and_reads_back_as_the_same_plan() -> None:
+    original = plan_from_document(
+        plan(wave("a", 1), wave("b", 2), {"WaveName": "c", "Region": "us-east-1", "ServerTags": {"tier": "web"}})
+    )
+
+    written = plan_to_document(original)
+
+    assert written["Waves"][1]["DependsOn"] == ["a"]
+    assert written["Waves"][0]["Servers"][0]["Impact"] == "CRITICAL"
+    assert plan_from_document(written) == original
+
+
+def test_waves_that_may_run_side_by_side_stand_together_in_the_launch_order() -> None:
+    read = plan_from_document(
+        plan(
+            wave("portal", 1, DependsOn=["north", "south"]),
+            wave("south", 2, DependsOn=[]),
+            wave("north", 3, DependsOn=[]),
+            wave("reports", 4, DependsOn=["portal"]),
+        )
+    )
+
+    assert launch_order(read) == [["south", "north"], ["portal"], ["reports"]]
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [100, 1]), (250, [100, 100, 50])])
+def test_a_wave_is_cut_into_jobs_of_at_most_a_hundred_servers(count: int, sizes: list[int]) -> None:
+    servers = [Server(f"s-{number:017x}") for number in range(count)]
+
+    chunks = chunk(servers)
+
+    assert [len(part) for part in chunks] == sizes
+    assert [one for part in chunks for one in part] == servers
+
+
+def test_a_sound_plan_has_no_faults() -> None:
+    assert faults(wave("a", 1), wave("b", 2), wave("c", 3, DependsOn=["a"])) == {}
+
+
+def test_a_cycle_is_told_with_the_waves_that_form_it() -> None:
+    found = faults(wave("a", 1, DependsOn=["c"]), wave("b", 2), wave("c", 3), wave("d", 4))
+
+    assert list(found) == ["/Waves/0/DependsOn"]
+    assert '"a" -> "b" -> "c" -> "a"' in found["/Waves/0/DependsOn"]
+
+
+def test_a_wave_that_waits_for_itself_is_a_cycle() -> None:
+    assert '"a" -> "a"' in faults(wave("a", 1, DependsOn=["a"]))["/Waves/0/DependsOn"]
+
+
+def test_two_separate_cycles_are_both_told() -> None:
+    found = faults(
+        wave("a", 1, DependsOn=["b"]),
+        wave("b", 2, DependsOn=["a"]),
+        wave("c", 3, DependsOn=["d"]),
+        wave("d", 4, DependsOn=["c"]),
+    )
+
+    assert list(found) == ["/Waves/0/DependsOn", "/Waves/2/DependsOn"]
+
+
+def test_an_unknown_wave_is_told_with_the_nearest_known_one() -> None:
+    found = faults(wave("database", 1), wave("web", 2, DependsOn=["databse"]))
+
+    assert found == {"/Waves/1/DependsOn/0": 'this plan has no wave "databse"; did you mean "database"?'}
+
+
+def test_a_wave_named_twice_in_one_depends_on_is_refused() -> None:
+    assert "twice" in faults(wave("a", 1), wave("b", 2, DependsOn=["a", "a"]))["/Waves/1/DependsOn/1"]
+
+
+def test_two_waves_of_one_name_are_refused() -> None:
+    found = faults(wave("a", 1), wave("a", 2))
+
+    assert "/Waves/0 is already called" in found["/Waves/1/WaveName"]
+
+
+def test_a_server_twice_in_one_wave_or_in_two_waves_is_refused_with_the_first_place() -> None:
+    found = faults(wave("a", 1, 1), wave("b", 1, Region="eu-west-1"))
+
+    assert list(found) == ["/Waves/0/Servers/1/SourceServerId", "/Waves/1/Servers/0/SourceServerId"]
+    assert all("/Waves/0/Servers/0/SourceServerId" in message for message in found.values())
+
+
+def test_a_plan_has_at_most_three_thousand_servers_in_all_its_waves() -> None:
+    assert faults(wave("a", *range(1500)), wave("b", *range(1500, 3000))) == {}
+    assert "at most 3000" in faults(wave("a", *range(1500)), wave("b", *range(1500, 3001)))["/Waves"]
+
+
+def test_parts_of_the_wrong_shape_are_left_to_the_schema() -> None:
+    misshapen: dict[str, Any] = {"Waves": [7, {"WaveName": [], "DependsOn": "a", "Servers": [None, {}]}, None]}
+
+    assert list(find_faults(misshapen)) == []
+    assert list(find_faults({"Waves": "none"})) == []
