@@ -32,7 +32,7 @@ def validate_plan(document: object) -> list[Fault]:
     shallow = _pruned(document)
     found = chain(
         _schema_faults(shallow),
-        find_faults(shallow) if isinstance(shallow, dict) else (),
+        find_faults(shallow, MAX_FAULTS + 1) if isinstance(shallow, dict) else (),
         _unwritable_texts(shallow),
     )
     faults = [Fault(_writable(fault.pointer), _writable(fault.message)) for fault in islice(found, MAX_FAULTS + 1)]

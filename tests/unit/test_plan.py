@@ -170,5 +170,5 @@ def test_a_plan_has_at_most_three_thousand_servers_in_all_its_waves() -> None:
 def test_parts_of_the_wrong_shape_are_left_to_the_schema() -> None:
     misshapen: dict[str, Any] = {"Waves": [7, {"WaveName": [], "DependsOn": "a", "Servers": [None, {}]}, None]}
 
-    assert list(find_faults(misshapen)) == []
-    assert list(find_faults({"Waves": "none"})) == []
+    assert find_faults(misshapen) == []
+    assert find_faults({"Waves": "none"}) == []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
-from itertools import batched
+from itertools import batched, islice
 from typing import Any
 
 MAX_SERVERS_PER_PLAN = 3000
@@ -147,12 +147,16 @@ def chunk[T](servers: Sequence[T], size: int = MAX_SERVERS_PER_JOB) -> list[tupl
     return list(batched(servers, size))
 
 
-def find_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """What is wrong with a plan document beyond its shape.
+def find_faults(document: Mapping[str, Any], limit: int = 500) -> list[Fault]:
+    """What is wrong with a plan document beyond its shape; the first `limit` faults of it.
 
     Parts that have the wrong shape are passed over, they are the schema's to refuse: so one look
     at a document finds every fault of both kinds.
     """
+    return list(islice(_faults(document), limit))
+
+
+def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     waves = [_WaveOutline.of(index, wave) for index, wave in enumerate(_list(document.get("Waves")))]
     yield from _repeated_wave_names(waves)
     yield from _wrong_references(waves)
