@@ -1,0 +1,154 @@
+"""The API: parse the request, call one task, serialise its answer. Errors are `{"error","message","details"[]}`."""
+
+import base64
+import binascii
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs_orchestrator.bootstrap import app
+from drs_orchestrator.domain.statuses import ExecutionStatus
+from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge
+from drs_orchestrator.observability import logger
+from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
+from drs_orchestrator.tasks.show_executions import show_execution
+from drs_orchestrator.tasks.start_execution import start_execution
+
+_MAX_BODY_BYTES = 1_000_000
+_DEFAULT_LIMIT = 50
+_MAX_LIMIT = 100
+
+router = APIGatewayRestResolver()
+
+
+@router.put("/plans/<plan_id>")
+def _put_plan(plan_id: str) -> Response[str]:
+    document, is_new = put_plan(app(), unquote(plan_id), _body())
+    return _answer(201 if is_new else 200, document)
+
+
+@router.get("/plans/<plan_id>")
+def _get_plan(plan_id: str) -> Response[str]:
+    return _answer(200, get_plan(app(), unquote(plan_id)))
+
+
+@router.delete("/plans/<plan_id>")
+def _delete_plan(plan_id: str) -> Response[str]:
+    delete_plan(app(), unquote(plan_id))
+    return _answer(204, None)
+
+
+@router.get("/plans")
+def _list_plans() -> Response[str]:
+    limit, start = _paging({"PlanId"})
+    plans, last = app().plans.page(limit, start)
+    return _answer(200, _page("plans", plans, last))
+
+
+@router.post("/executions")
+def _start_execution() -> Response[str]:
+    return _answer(202, start_execution(app(), _body()))
+
+
+@router.get("/executions/<execution_id>")
+def _show_execution(execution_id: str) -> Response[str]:
+    return _answer(200, show_execution(app(), unquote(execution_id)))
+
+
+@router.get("/executions")
+def _list_executions() -> Response[str]:
+    text = (router.current_event.query_string_parameters or {}).get("status", "")
+    if text not in ExecutionStatus.__members__:
+        known = ", ".join(ExecutionStatus.__members__)
+        raise InvalidRequest(
+            "The query parameter status is required.",
+            [{"pointer": "/status", "message": f"status must be one of {known}."}],
+        )
+    limit, start = _paging({"ExecutionId", "Record", "Status", "StartTime"})
+    executions, last = app().executions.page_by_status(ExecutionStatus(text), limit, start)
+    return _answer(200, _page("executions", executions, last))
+
+
+@router.exception_handler(OrchestratorError)
+def _expected(error: OrchestratorError) -> Response[str]:
+    return _error(error)
+
+
+@router.exception_handler(NotFoundError)
+def _no_route(_: NotFoundError) -> Response[str]:
+    event = router.current_event
+    return _error(NotFound(f"There is no {event.http_method} {event.path} in this API."))
+
+
+@router.exception_handler((ClientError, BotoCoreError))
+def _aws_failed(error: Exception) -> Response[str]:
+    logger.exception("an AWS call failed", error_type=type(error).__name__)
+    body = {"error": "ServiceBusy", "message": "An AWS service could not be reached; try again.", "details": []}
+    return _answer(503, body)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    try:
+        return router.resolve(event, context)
+    except Exception:
+        logger.exception("the request failed")
+        body = {"error": "InternalError", "message": "The request failed; the function's log says why.", "details": []}
+        return {"statusCode": 500, "headers": {"Content-Type": "application/json"}, "body": json.dumps(body)}
+
+
+def _body() -> object:
+    """The parsed JSON body. Raises PayloadTooLarge, InvalidRequest."""
+    event = router.current_event
+    raw = (event.body or "").encode()
+    if event.is_base64_encoded:
+        try:
+            raw = base64.b64decode(raw)
+        except binascii.Error as error:
+            raise InvalidRequest("The body is not valid base64.") from error
+    if len(raw) > _MAX_BODY_BYTES:
+        raise PayloadTooLarge(f"The body has {len(raw)} bytes; at most {_MAX_BODY_BYTES} are accepted.")
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
+
+
+def _paging(key_names: set[str]) -> tuple[int, dict[str, Any] | None]:
+    """`limit` and `nextToken` of the query. Raises InvalidRequest."""
+    query = router.current_event.query_string_parameters or {}
+    text = query.get("limit", str(_DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_LIMIT):
+        raise _bad_parameter("limit", f"limit must be a whole number from 1 to {_MAX_LIMIT}.")
+    token = query.get("nextToken")
+    if not token:
+        return int(text), None
+    try:
+        start = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, RecursionError) as error:
+        raise _bad_parameter("nextToken", "nextToken must be one that this API returned.") from error
+    if not isinstance(start, dict) or set(start) != key_names:
+        raise _bad_parameter("nextToken", "nextToken must be one that this API returned for this list.")
+    return int(text), start
+
+
+def _bad_parameter(name: str, message: str) -> InvalidRequest:
+    return InvalidRequest("A query parameter is not valid.", [{"pointer": f"/{name}", "message": message}])
+
+
+def _page(name: str, entries: list[dict[str, Any]], last: dict[str, Any] | None) -> dict[str, Any]:
+    page: dict[str, Any] = {name: entries}
+    if last:
+        page["nextToken"] = base64.urlsafe_b64encode(json.dumps(last).encode()).decode()
+    return page
+
+
+def _error(error: OrchestratorError) -> Response[str]:
+    return _answer(error.status, {"error": error.code, "message": error.message, "details": error.details})
+
+
+def _answer(status: int, body: object) -> Response[str]:
+    return Response(status, "application/json", "" if body is None else json.dumps(body, ensure_ascii=False))

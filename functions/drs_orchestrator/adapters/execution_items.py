@@ -1,0 +1,268 @@
+"""How the records of an execution look as table items: names of keys and attributes, and nothing else."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from drs_orchestrator.domain.plan import Impact
+from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerChange, ServerProgress, Wave
+from drs_orchestrator.domain.statuses import (
+    ExecutionStatus,
+    ExecutionType,
+    LaunchActionsStatus,
+    ServerStatus,
+    WaveStatus,
+)
+
+HEADER = "EXECUTION"
+PLAN_PREFIX = "PLAN#"
+WAVE_PREFIX = "WAVE#"
+JOB_PREFIX = "JOB#"
+SERVER_PREFIX = "SERVER#"
+
+# -- header ------------------------------------------------------------------------------------------------------------
+
+
+def header_key(execution_id: str) -> dict[str, str]:
+    return {"ExecutionId": execution_id, "Record": HEADER}
+
+
+def header(execution: Execution) -> dict[str, Any]:
+    """A new execution's header; later writes change single attributes."""
+    return header_key(execution.execution_id) | {
+        "PlanId": execution.plan_id,
+        "PlanName": execution.plan_name,
+        "ExecutionType": execution.execution_type.value,
+        "Status": execution.status.value,
+        "StartTime": execution.start_time,
+        "Generation": execution.generation,
+        "DriverStarted": execution.driver_started,
+        "DriverRounds": execution.driver_rounds,
+        "PollCount": execution.poll_count,
+        "Prepared": execution.prepared,
+    }
+
+
+def read_header(item: Mapping[str, Any]) -> Execution:
+    return Execution(
+        execution_id=item["ExecutionId"],
+        plan_id=item["PlanId"],
+        plan_name=item["PlanName"],
+        execution_type=ExecutionType(item["ExecutionType"]),
+        status=ExecutionStatus(item["Status"]),
+        start_time=item["StartTime"],
+        generation=item["Generation"],
+        prepared=item["Prepared"],
+        driver_started=item["DriverStarted"],
+        driver_rounds=item["DriverRounds"],
+        poll_count=item["PollCount"],
+        polling_phase=item.get("PollingPhase"),
+        last_polled=item.get("LastPolledTime"),
+        end_time=item.get("EndTime"),
+        status_reason=item.get("StatusReason"),
+        active_jobs=frozenset(JobKey.parse(key) for key in item.get("ActiveJobs", ())),
+    )
+
+
+def summary(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What the index carries of an execution."""
+    names = ("ExecutionId", "PlanId", "PlanName", "ExecutionType", "Status", "StartTime", "EndTime")
+    return {name: item[name] for name in names if name in item}
+
+
+def plan_piece(execution_id: str, number: int, text: str) -> dict[str, Any]:
+    return {"ExecutionId": execution_id, "Record": f"{PLAN_PREFIX}{number:04d}", "Text": text}
+
+
+def token_key(token: str) -> dict[str, str]:
+    """Tokens are stored as digests: they are the caller's, of any length and alphabet."""
+    return {"ExecutionId": f"TOKEN#{hashlib.sha256(token.encode()).hexdigest()}", "Record": "TOKEN"}
+
+
+def token(token: str, execution_id: str, request_digest: str, expires: int) -> dict[str, Any]:
+    return token_key(token) | {
+        "StartedExecutionId": execution_id,
+        "RequestDigest": request_digest,
+        "ExpiresAt": expires,
+    }
+
+
+# -- waves -------------------------------------------------------------------------------------------------------------
+
+
+def wave(execution_id: str, wave: Wave) -> dict[str, Any]:
+    return {
+        "ExecutionId": execution_id,
+        "Record": f"{WAVE_PREFIX}{wave.index:04d}",
+        "WaveName": wave.name,
+        "DependsOn": list(wave.depends_on),
+        "Region": wave.region,
+        "AccountId": wave.account_id,
+        "ServerCount": wave.server_count,
+        "JobCount": wave.job_count,
+        # No record but the header may carry Status and StartTime: together they are the keys of StatusIndex.
+        "Status": wave.status.value,
+        "LaunchTime": wave.start_time,
+        "EndTime": wave.end_time,
+        "StatusReason": wave.status_reason,
+        "LaunchedCount": wave.launched_count,
+        "FailedCount": wave.failed_count,
+        "StopsPlan": wave.stops_plan,
+    }
+
+
+def read_wave(item: Mapping[str, Any]) -> Wave:
+    return Wave(
+        index=int(item["Record"].removeprefix(WAVE_PREFIX)),
+        name=item["WaveName"],
+        depends_on=tuple(item["DependsOn"]),
+        region=item["Region"],
+        account_id=item.get("AccountId"),
+        server_count=item["ServerCount"],
+        job_count=item["JobCount"],
+        status=WaveStatus(item["Status"]),
+        start_time=item.get("LaunchTime"),
+        end_time=item.get("EndTime"),
+        status_reason=item.get("StatusReason"),
+        launched_count=item["LaunchedCount"],
+        failed_count=item["FailedCount"],
+        stops_plan=item["StopsPlan"],
+    )
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+def job_key(execution_id: str, key: JobKey) -> dict[str, str]:
+    return {"ExecutionId": execution_id, "Record": f"{JOB_PREFIX}{key}"}
+
+
+def job(execution_id: str, job: Job) -> dict[str, Any]:
+    return job_key(execution_id, job.key) | {
+        "WaveName": job.wave_name,
+        "Region": job.region,
+        "AccountId": job.account_id,
+        "Version": job.version,
+        "IntentTime": job.intent_time,
+        "CalledTime": job.called_time,
+        "RecoveryJobId": job.job_id,
+        "LaunchTime": job.launch_time,
+        "PollsAtLaunch": job.polls_at_launch,
+        "JobStatus": job.drs_status,
+        "JobEndTime": job.end_time,
+        "MissingSince": job.missing_since,
+        "Finished": job.finished,
+        "StatusReason": job.status_reason,
+        "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
+    }
+
+
+def read_job(item: Mapping[str, Any]) -> Job:
+    return Job(
+        key=JobKey.parse(item["Record"].removeprefix(JOB_PREFIX)),
+        wave_name=item["WaveName"],
+        region=item["Region"],
+        account_id=item.get("AccountId"),
+        servers={server_id: _read_progress(server) for server_id, server in item["Servers"].items()},
+        version=item["Version"],
+        intent_time=item.get("IntentTime"),
+        called_time=item.get("CalledTime"),
+        job_id=item.get("RecoveryJobId"),
+        launch_time=item.get("LaunchTime"),
+        polls_at_launch=item["PollsAtLaunch"],
+        drs_status=item.get("JobStatus"),
+        end_time=item.get("JobEndTime"),
+        missing_since=item.get("MissingSince"),
+        finished=item["Finished"],
+        status_reason=item.get("StatusReason"),
+    )
+
+
+def _progress(server: ServerProgress) -> dict[str, Any]:
+    """Short names and no defaults: a hundred of these share one item that is rewritten at every change."""
+    short = {
+        "S": server.status.value,
+        "O": server.impact is Impact.OPTIONAL or None,
+        "R": server.snapshot_id,
+        "P": server.phase,
+        "I": server.instance_id,
+        "L": server.launched_time,
+        "A": server.launch_actions.value if server.launch_actions else None,
+        "D": server.detailed or None,
+        "T": server.timeout_detected or None,
+    }
+    return {name: value for name, value in short.items() if value is not None}
+
+
+def _read_progress(short: Mapping[str, Any]) -> ServerProgress:
+    return ServerProgress(
+        status=ServerStatus(short["S"]),
+        impact=Impact.OPTIONAL if short.get("O") else Impact.CRITICAL,
+        snapshot_id=short.get("R"),
+        phase=short.get("P"),
+        instance_id=short.get("I"),
+        launched_time=short.get("L"),
+        launch_actions=LaunchActionsStatus(short["A"]) if "A" in short else None,
+        detailed=short.get("D", False),
+        timeout_detected=short.get("T", False),
+    )
+
+
+# -- servers -----------------------------------------------------------------------------------------------------------
+
+
+def server_key(execution_id: str, key: JobKey, server_id: str) -> dict[str, str]:
+    return {"ExecutionId": execution_id, "Record": f"{SERVER_PREFIX}{key}#{server_id}"}
+
+
+def new_server(
+    execution_id: str, key: JobKey, server_id: str, server: ServerProgress, name: str | None
+) -> dict[str, Any]:
+    return server_key(execution_id, key, server_id) | {
+        "SourceServerId": server_id,
+        "Name": name,
+        "Impact": server.impact.value,
+        "Status": server.status.value,
+        "TransitionHistory": [],
+        "TimeoutDetected": False,
+    }
+
+
+def server_update(
+    change: ServerChange, current: ServerStatus, to: ServerStatus | None, poll_attempts: int, now: int
+) -> dict[str, Any]:
+    """The arguments of update_item that carry `change`, conditional on the status the record has now."""
+    attributes: dict[str, Any] = {
+        "RecoveryJobId": change.job_id,
+        "InstanceId": change.instance_id,
+        "LaunchTime": change.launch_time,
+        "LaunchedTime": change.launched_time,
+        "PostLaunchActionsStatus": change.launch_actions.value if change.launch_actions else None,
+        "Error": change.error,
+        "NextStep": change.next_step,
+        "TimeoutDetected": change.timeout_detected or None,
+        "LastPolledTime": now,
+        "Polls": poll_attempts,
+    }
+    names, values, sets = {"#Status": "Status"}, {":current": {"S": current.value}}, []
+    for name, value in attributes.items():
+        if value is not None:
+            names[f"#{name}"] = name
+            values[f":{name}"] = _scalar(value)
+            sets.append(f"#{name} = :{name}")
+    if to:
+        step = {"From": {"S": current.value}, "To": {"S": to.value}, "Time": {"N": str(now)}}
+        values |= {":to": {"S": to.value}, ":step": {"L": [{"M": step}]}}
+        sets += ["#Status = :to", "TransitionHistory = list_append(TransitionHistory, :step)"]
+    return {
+        "UpdateExpression": "SET " + ", ".join(sets),
+        "ConditionExpression": "#Status = :current",
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+
+
+def _scalar(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": str(value)} if isinstance(value, int) else {"S": str(value)}

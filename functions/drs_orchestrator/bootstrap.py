@@ -1,0 +1,47 @@
+"""The one place where settings, adapters and the clock are put together; tasks get the result and nothing else."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from drs_orchestrator.adapters.drivers import Drivers
+from drs_orchestrator.adapters.drs import DrsAccounts
+from drs_orchestrator.adapters.execution_store import ExecutionStore
+from drs_orchestrator.adapters.plan_store import PlanStore
+from drs_orchestrator.settings import Settings
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+@dataclass(frozen=True)
+class App:
+    """What a task works with; each adapter is made on first use, so that a function pays only for what it needs."""
+
+    settings: Settings
+    clock: Callable[[], int] = _now
+
+    @cached_property
+    def executions(self) -> ExecutionStore:
+        return ExecutionStore(self.settings.execution_table)
+
+    @cached_property
+    def plans(self) -> PlanStore:
+        return PlanStore(self.settings.plan_table)
+
+    @cached_property
+    def drs(self) -> DrsAccounts:
+        return DrsAccounts(self.settings.drs_endpoint_url, self.settings.target_role_name)
+
+    @cached_property
+    def drivers(self) -> Drivers:
+        return Drivers(os.environ["STATE_MACHINE_ARN"])
+
+
+@cache
+def app() -> App:
+    """One per Lambda environment."""
+    return App(Settings.from_environment())

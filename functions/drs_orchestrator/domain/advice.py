@@ -1,0 +1,49 @@
+"""The next step in plain words for a failure text DRS gave. DRS's own words stay in `Error`; this only adds to them."""
+
+_KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("unauthorizedoperation", "not authorized", "accessdenied", "access denied"),
+        "Give the launch function's role the permission named in the error (DRS acts with the caller's permissions), "
+        "then start the plan again.",
+    ),
+    (
+        ("encryption key", "kms"),
+        "Make the EBS encryption key of the launch settings exist and usable in the recovery account and Region.",
+    ),
+    (
+        ("insufficientinstancecapacity", "insufficient capacity", "capacity"),
+        "Choose another instance type or subnet in the server's DRS launch settings, then start the plan again.",
+    ),
+    (
+        ("conversion server launch failed", "conversion"),
+        "Check the staging subnet's route, free addresses and EC2 limits: DRS could not run its conversion server.",
+    ),
+    (
+        ("snapshot",),
+        "Check the server's replication state in DRS; pin a RecoverySnapshotId of an earlier point if it is stalled.",
+    ),
+    (
+        ("launch action",),
+        "The instance runs; open the action's run in Systems Manager, mend it there, or mark the action optional.",
+    ),
+    (
+        ("no longer knows",),
+        "Check in the DRS console, in the wave's account and Region, whether the servers have recovery instances.",
+    ),
+    (
+        ("without launching",),
+        "Open the job's log in the DRS console; if the server has no recovery instance, start the plan again for it.",
+    ),
+    (
+        ("not initialized", "uninitializedaccount"),
+        "Initialise DRS in the wave's account and Region, or correct the wave's Region in the plan.",
+    ),
+)
+
+_DEFAULT = "Open the DRS job's log for this server, mend what it names, then start the plan again."
+
+
+def next_step(error: str) -> str:
+    """What the operator should do about `error`, in one sentence."""
+    lowered = error.lower()
+    return next((step for words, step in _KNOWN if any(word in lowered for word in words)), _DEFAULT)

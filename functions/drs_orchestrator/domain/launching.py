@@ -1,0 +1,55 @@
+"""One launch and never a second: how a DRS job is recognised as the one a job record asked for.
+
+StartRecovery has no client token, so a repeated call is a second launch. The record of the intent comes first, the
+job carries tags, and before any repeat the job is looked for: by its tags, else by its servers, its initiator and
+its creation time.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from drs_orchestrator.domain.job import DrsJob
+from drs_orchestrator.domain.records import Job
+from drs_orchestrator.domain.statuses import ExecutionType
+
+EXECUTION_TAG = "drs-orchestrator:execution-id"
+WAVE_TAG = "drs-orchestrator:wave"
+CHUNK_TAG = "drs-orchestrator:chunk"
+
+# DRS's clock and ours may disagree a little; a job older than this before the intent can't be its result.
+CLOCK_SKEW_SECONDS = 60
+
+_INITIATORS = {ExecutionType.DRILL: "START_DRILL", ExecutionType.RECOVERY: "START_RECOVERY"}
+
+
+def job_tags(execution_id: str, job: Job) -> dict[str, str]:
+    """Few and plain: DRS has refused a launch over its tags."""
+    return {EXECUTION_TAG: execution_id, WAVE_TAG: str(job.key.wave), CHUNK_TAG: str(job.key.chunk)}
+
+
+def find_own_job(execution_id: str, execution_type: ExecutionType, job: Job, seen: Iterable[DrsJob]) -> DrsJob | None:
+    """The DRS job that this record's StartRecovery call created, if it is among those seen since the intent."""
+    candidates = [candidate for candidate in seen if candidate.type == "LAUNCH"]
+    wanted = job_tags(execution_id, job)
+    for candidate in candidates:
+        if _has_tags(candidate.tags, wanted):
+            return candidate
+    servers = set(job.servers)
+    for candidate in candidates:
+        if (
+            EXECUTION_TAG not in candidate.tags
+            and candidate.initiated_by == _INITIATORS[execution_type]
+            and job.intent_time is not None
+            and candidate.created >= job.intent_time - CLOCK_SKEW_SECONDS
+            and {server.source_server_id for server in candidate.servers} == servers
+        ):
+            return candidate
+    return None
+
+
+def may_call_again(job: Job, settle_seconds: int, now: int) -> bool:
+    """Whether an earlier call that left no job can no longer take effect: its caller is dead or has given up."""
+    return job.called_time is None or now - job.called_time >= settle_seconds
+
+
+def _has_tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(tags.get(key) == value for key, value in wanted.items())

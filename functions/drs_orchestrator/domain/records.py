@@ -1,0 +1,143 @@
+"""The execution as the table records it: one header, and one record per wave, job and server.
+
+No record grows with the number of servers of an execution: a job holds at most 100 (DRS's quota per job), a wave
+and the header hold counters. Times are epoch seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from drs_orchestrator.domain.plan import Impact
+from drs_orchestrator.domain.statuses import (
+    ExecutionStatus,
+    ExecutionType,
+    LaunchActionsStatus,
+    ServerStatus,
+    WaveStatus,
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class JobKey:
+    """Which StartRecovery call of an execution: the wave's position in the plan and the chunk of its servers."""
+
+    wave: int
+    chunk: int
+
+    def __str__(self) -> str:
+        return f"{self.wave:04d}#{self.chunk:04d}"
+
+    @staticmethod
+    def parse(text: str) -> "JobKey":
+        wave, chunk = text.split("#")
+        return JobKey(int(wave), int(chunk))
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The header. `generation` fences drivers: a task that carries another one stops quietly."""
+
+    execution_id: str
+    plan_id: str
+    plan_name: str
+    execution_type: ExecutionType
+    status: ExecutionStatus
+    start_time: int
+    generation: int
+    prepared: bool = False
+    driver_started: int = 0
+    driver_rounds: int = 0
+    poll_count: int = 0
+    polling_phase: str | None = None
+    last_polled: int | None = None
+    end_time: int | None = None
+    status_reason: str | None = None
+    active_jobs: frozenset[JobKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    index: int
+    name: str
+    depends_on: tuple[str, ...]
+    region: str
+    account_id: str | None
+    server_count: int
+    job_count: int
+    status: WaveStatus = WaveStatus.PENDING
+    start_time: int | None = None
+    end_time: int | None = None
+    status_reason: str | None = None
+    launched_count: int = 0
+    failed_count: int = 0
+    # True once a CRITICAL server of it failed: what stops the rest of the plan.
+    stops_plan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProgress:
+    """One server inside its job: where it stands and what is still to be learned about it."""
+
+    status: ServerStatus = ServerStatus.PENDING
+    impact: Impact = Impact.CRITICAL
+    snapshot_id: str | None = None
+    phase: str | None = None
+    instance_id: str | None = None
+    launched_time: int | None = None
+    launch_actions: LaunchActionsStatus | None = None
+    # False while an error text or an instance id is still to be fetched.
+    detailed: bool = False
+    timeout_detected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One StartRecovery call of at most 100 servers, from before it is made until its last server is settled.
+
+    `intent_time` is when StartRecovery was first about to be called: no DRS job of ours is older. `called_time` is
+    the last call that may still take effect; None when DRS has certainly not carried it out. `job_id` is set once
+    DRS's job is known. `version` guards the whole record against two writers.
+    """
+
+    key: JobKey
+    wave_name: str
+    region: str
+    account_id: str | None
+    servers: Mapping[str, ServerProgress]
+    version: int = 0
+    intent_time: int | None = None
+    called_time: int | None = None
+    job_id: str | None = None
+    launch_time: int | None = None
+    polls_at_launch: int = 0
+    drs_status: str | None = None
+    end_time: int | None = None
+    missing_since: int | None = None
+    finished: bool = False
+    status_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChange:
+    """What one observation changes in one server's record; None leaves a field as it is."""
+
+    source_server_id: str
+    job: JobKey
+    status: ServerStatus | None = None
+    job_id: str | None = None
+    instance_id: str | None = None
+    launch_time: int | None = None
+    launched_time: int | None = None
+    launch_actions: LaunchActionsStatus | None = None
+    error: str | None = None
+    next_step: str | None = None
+    timeout_detected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """The job's next record and the server records to write before it; `changed` is False when nothing moved."""
+
+    job: Job
+    changes: tuple[ServerChange, ...] = field(default=())
+    changed: bool = False

@@ -1,0 +1,52 @@
+"""Everything the template decides, read once from the function's environment.
+
+Each name is a template parameter or resource; the defaults of the numbers stand in `template.yaml` only, so that
+a missing variable is an error and not a silent default.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drs_orchestrator.domain.polling import Intervals
+from drs_orchestrator.domain.progress import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    execution_table: str
+    plan_table: str
+    drs_endpoint_url: str | None
+    target_role_name: str
+    intervals: Intervals
+    limits: Limits
+    launch_settle_seconds: int
+    driver_silence_seconds: int
+    max_polls_per_driver: int
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Raises KeyError naming the variable that is missing, ValueError for a number that is none."""
+
+        def seconds(name: str) -> int:
+            return int(environment[name])
+
+        return Settings(
+            execution_table=environment["EXECUTION_TABLE_NAME"],
+            plan_table=environment["PLAN_TABLE_NAME"],
+            drs_endpoint_url=environment["DRS_ENDPOINT_URL"] or None,
+            target_role_name=environment["TARGET_ROLE_NAME"],
+            intervals=Intervals(
+                pending=seconds("PENDING_INTERVAL_SECONDS"),
+                transition=seconds("TRANSITION_INTERVAL_SECONDS"),
+                progress=seconds("PROGRESS_INTERVAL_SECONDS"),
+            ),
+            limits=Limits(
+                server_timeout=seconds("SERVER_TIMEOUT_SECONDS"),
+                completion_grace=seconds("COMPLETION_GRACE_SECONDS"),
+                launch_actions=seconds("LAUNCH_ACTIONS_TIMEOUT_SECONDS"),
+            ),
+            launch_settle_seconds=seconds("LAUNCH_SETTLE_SECONDS"),
+            driver_silence_seconds=seconds("DRIVER_SILENCE_SECONDS"),
+            max_polls_per_driver=int(environment["MAX_POLLS_PER_DRIVER"]),
+        )

@@ -1,0 +1,26 @@
+"""One driver: every task of the state machine begins by asking whether it may still act."""
+
+from enum import StrEnum
+
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.records import Execution
+
+
+class Outcome(StrEnum):
+    """The `outcome` of every task's result; the state graph branches on it."""
+
+    READY = "READY"
+    LAUNCHED = "LAUNCHED"
+    CHECKED = "CHECKED"
+    FINISHED = "FINISHED"
+    HANDED_OVER = "HANDED_OVER"
+    # Another driver has taken over, or the execution has ended: this one stops quietly.
+    SUPERSEDED = "SUPERSEDED"
+
+
+def driven_execution(app: App, execution_id: str, generation: int) -> Execution | None:
+    """The execution, or None when this generation no longer drives it. Raises LookupError for an unknown id."""
+    execution = app.executions.get(execution_id)
+    if execution is None:
+        raise LookupError(f"there is no execution {execution_id}")
+    return execution if execution.generation == generation and not execution.status.is_final else None

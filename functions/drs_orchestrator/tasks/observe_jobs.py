@@ -1,0 +1,77 @@
+"""Ask DRS about every active job of an execution and record what it says. Used by the check and the reconciler."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from drs_orchestrator.adapters.drs import Drs, DrsUnavailable
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.job import DrsJob, JobObservation
+from drs_orchestrator.domain.progress import lacks_instances, observe
+from drs_orchestrator.domain.records import Execution, Job, JobUpdate
+from drs_orchestrator.observability import logger
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The active jobs as they now stand, whether anything moved, and why DRS could not be asked (if so)."""
+
+    jobs: tuple[Job, ...]
+    moved: bool
+    trouble: str | None
+
+
+def observe_jobs(app: App, execution: Execution) -> Observation:
+    """One DescribeJobs per account and Region; a throttled or failing DRS is trouble to report, never an error."""
+    jobs = app.executions.active_jobs(execution)
+    by_place: dict[tuple[str | None, str], list[Job]] = defaultdict(list)
+    for job in jobs:
+        if job.job_id and not job.finished:
+            by_place[(job.account_id, job.region)].append(job)
+    current = {job.key: job for job in jobs}
+    moved, trouble = False, None
+    for (account_id, region), asked in by_place.items():
+        drs = app.drs.at(account_id, region)
+        try:
+            known = drs.describe_jobs(job.job_id for job in asked if job.job_id)
+        except DrsUnavailable as error:
+            trouble = f"DRS in {region} could not be asked: {error}"
+            logger.warning("DRS unavailable", execution_id=execution.execution_id, region=region, reason=str(error))
+            continue
+        for job in asked:
+            update = _look(app, drs, execution, job, known.get(job.job_id or ""))
+            if not update.changed:
+                continue
+            moved = True
+            # A lost race is no loss: whoever was faster saw the same DRS, and the next poll reads its record.
+            current[job.key] = app.executions.apply(execution, update, app.clock()) or app.executions.job(
+                execution, job.key
+            )
+            _log(execution, update)
+    return Observation(tuple(current.values()), moved, trouble)
+
+
+def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | None) -> JobUpdate:
+    log = instances = None
+    try:
+        if seen and seen.status != "PENDING":
+            log = drs.job_log(seen.job_id)
+        if lacks_instances(job, seen, log):
+            instances = drs.instances_of_job(job.job_id or "", job.servers)
+    except DrsUnavailable as error:
+        logger.warning("details unavailable", execution_id=execution.execution_id, job_id=job.job_id, reason=str(error))
+    observation = JobObservation(seen, log, instances)
+    return observe(job, observation, execution.execution_type, app.settings.limits, app.clock())
+
+
+def _log(execution: Execution, update: JobUpdate) -> None:
+    for change in update.changes:
+        if change.status:
+            logger.info(
+                "server changed",
+                execution_id=execution.execution_id,
+                plan_id=execution.plan_id,
+                wave=update.job.wave_name,
+                job_id=update.job.job_id,
+                source_server_id=change.source_server_id,
+                status=change.status.value,
+            )

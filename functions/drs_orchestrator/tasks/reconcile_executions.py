@@ -1,0 +1,78 @@
+"""Find executions whose driver is gone or silent, learn the truth from DRS, and give them a new driver.
+
+Safe to run twice, late, or beside itself: a takeover is one conditional write, and a driver's name starts once.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from drs_orchestrator.adapters.drivers import DriverState
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.records import Execution
+from drs_orchestrator.domain.statuses import ExecutionStatus
+from drs_orchestrator.observability import logger
+from drs_orchestrator.tasks.observe_jobs import observe_jobs
+
+
+class Verdict(StrEnum):
+    """What became of one execution: left alone (HEALTHY, ENDED), driven again (STARTED, REPLACED), or FAILED to
+    be reconciled this time."""
+
+    HEALTHY = "HEALTHY"
+    ENDED = "ENDED"
+    STARTED = "STARTED"
+    REPLACED = "REPLACED"
+    FAILED = "FAILED"
+
+
+def reconcile_executions(app: App, only: str | None = None) -> dict[str, int]:
+    """How many executions got which verdict, as `{verdict: count}`. One that fails never stops the others."""
+    counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
+    for execution_id in [only] if only else list(_unfinished(app)):
+        try:
+            verdict = _reconcile(app, execution_id)
+        except Exception:
+            logger.exception("execution could not be reconciled", execution_id=execution_id)
+            verdict = Verdict.FAILED
+        counts[verdict.value] += 1
+        if verdict in (Verdict.STARTED, Verdict.REPLACED):
+            logger.warning("execution has a new driver", execution_id=execution_id, verdict=verdict.value)
+    return counts
+
+
+def _unfinished(app: App) -> Iterable[str]:
+    # An execution that moves on while the pages are read may show up twice.
+    return dict.fromkeys(_ids(app))
+
+
+def _ids(app: App) -> Iterator[str]:
+    for status in ExecutionStatus:
+        if not status.is_final:
+            yield from app.executions.ids_by_status(status)
+
+
+def _reconcile(app: App, execution_id: str) -> Verdict:
+    execution = app.executions.get(execution_id)
+    if execution is None or execution.status.is_final:
+        return Verdict.ENDED
+    state = app.drivers.state(execution)
+    if state is DriverState.ABSENT:
+        # Whoever recorded this generation died before starting its driver.
+        app.drivers.start(execution)
+        return Verdict.STARTED
+    if state is DriverState.RUNNING and not _is_silent(app, execution):
+        return Verdict.HEALTHY
+    if state is DriverState.RUNNING:
+        app.drivers.stop(execution, "The driver has been silent for too long; the reconciler starts another.")
+    if execution.prepared:
+        observe_jobs(app, execution)
+    successor = app.executions.take_over(execution, app.clock())
+    if successor is None:
+        return Verdict.HEALTHY
+    app.drivers.start(successor)
+    return Verdict.REPLACED
+
+
+def _is_silent(app: App, execution: Execution) -> bool:
+    last_sign = max(execution.last_polled or 0, execution.driver_started)
+    return app.clock() - last_sign > app.settings.driver_silence_seconds

@@ -1,0 +1,117 @@
+"""Assemble an execution's document from its records, and list executions by status."""
+
+from collections import defaultdict
+from typing import Any
+
+from drs_orchestrator.adapters import execution_items as items
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerProgress
+from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
+from drs_orchestrator.errors import NotFound
+
+
+def show_execution(app: App, execution_id: str) -> dict[str, Any]:
+    """The execution with its waves, jobs and servers; times are epoch seconds. Raises NotFound."""
+    records = {record["Record"]: record for record in app.executions.records(execution_id)}
+    if items.HEADER not in records:
+        raise NotFound(f"There is no execution {execution_id}. GET /executions?status=POLLING lists the running ones.")
+    execution = items.read_header(records[items.HEADER])
+    jobs: dict[int, list[Job]] = defaultdict(list)
+    servers: dict[JobKey, list[dict[str, Any]]] = defaultdict(list)
+    waves = []
+    for key, record in records.items():
+        if key.startswith(items.JOB_PREFIX):
+            job = items.read_job(record)
+            jobs[job.key.wave].append(job)
+        elif key.startswith(items.SERVER_PREFIX):
+            wave, chunk, _ = key.removeprefix(items.SERVER_PREFIX).split("#")
+            servers[JobKey(int(wave), int(chunk))].append(record)
+        elif key.startswith(items.WAVE_PREFIX):
+            waves.append(items.read_wave(record))
+    return _without_none(
+        {
+            "ExecutionId": execution.execution_id,
+            "PlanId": execution.plan_id,
+            "PlanName": execution.plan_name,
+            "ExecutionType": execution.execution_type.value,
+            "Status": execution.status.value,
+            "StatusReason": execution.status_reason,
+            "StartTime": execution.start_time,
+            "EndTime": execution.end_time,
+            "LastPolledTime": execution.last_polled,
+            "PollCount": execution.poll_count,
+            "PollingPhase": execution.polling_phase,
+            "Generation": execution.generation,
+            "Waves": [
+                _without_none(
+                    {
+                        "WaveName": wave.name,
+                        "Status": wave.status.value,
+                        "StatusReason": wave.status_reason or _waiting_for(jobs[wave.index]),
+                        "Region": wave.region,
+                        "AccountId": wave.account_id,
+                        "DependsOn": list(wave.depends_on),
+                        "StartTime": wave.start_time,
+                        "EndTime": wave.end_time,
+                        "Jobs": [_job(job) for job in jobs[wave.index]],
+                        "Servers": [
+                            _server(execution, job, record) for job in jobs[wave.index] for record in servers[job.key]
+                        ],
+                    }
+                )
+                for wave in waves
+            ],
+        }
+    )
+
+
+def _waiting_for(jobs: list[Job]) -> str | None:
+    return next((job.status_reason for job in jobs if job.status_reason), None)
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return _without_none(
+        {
+            "RecoveryJobId": job.job_id,
+            "Status": job.drs_status or "NOT_STARTED",
+            "ServerCount": len(job.servers),
+            "StatusReason": job.status_reason,
+        }
+    )
+
+
+def _server(execution: Execution, job: Job, record: dict[str, Any]) -> dict[str, Any]:
+    progress = job.servers[record["SourceServerId"]]
+    settled = _is_settled(progress)
+    polls = record.get("Polls", 0) if settled or execution.status.is_final else execution.poll_count
+    return _without_none(
+        {
+            "SourceServerId": record["SourceServerId"],
+            "Name": record.get("Name"),
+            "Impact": record["Impact"],
+            "RecoveryJobId": job.job_id,
+            "Status": record["Status"],
+            "Phase": progress.phase if job.job_id and not settled else None,
+            "InstanceId": record.get("InstanceId"),
+            "LaunchTime": job.launch_time,
+            "LaunchedTime": record.get("LaunchedTime"),
+            "LastPolledTime": record.get("LastPolledTime") if settled or not job.job_id else execution.last_polled,
+            "PollAttempts": max(0, polls - job.polls_at_launch) if job.job_id else 0,
+            "PostLaunchActionsStatus": record.get("PostLaunchActionsStatus"),
+            "TransitionHistory": record["TransitionHistory"],
+            "Error": record.get("Error"),
+            "NextStep": record.get("NextStep"),
+            "TimeoutDetected": record["TimeoutDetected"],
+        }
+    )
+
+
+def _is_settled(server: ServerProgress) -> bool:
+    return server.status in (ServerStatus.LAUNCHED, ServerStatus.FAILED, ServerStatus.SKIPPED) and (
+        server.launch_actions is not LaunchActionsStatus.IN_PROGRESS
+    )
+
+
+def _without_none(document: dict[str, Any]) -> dict[str, Any]:
+    """A field that is not known yet is absent, not null."""
+    return {name: value for name, value in document.items() if value is not None}

@@ -1,0 +1,10 @@
+"""State Hand Over: go on in a fresh state machine execution."""
+
+from typing import Any
+
+from drs_orchestrator.bootstrap import app
+from drs_orchestrator.tasks.hand_over_execution import hand_over_execution
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    return hand_over_execution(app(), event["executionId"], event["generation"])
