@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs_orchestrator.bootstrap import app
 from drs_orchestrator.domain.statuses import ExecutionStatus
-from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge
+from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge, ServiceBusy
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
 from drs_orchestrator.tasks.show_executions import show_execution
@@ -73,31 +73,23 @@ def _list_executions() -> Response[str]:
     return _answer(200, _page("executions", executions, last))
 
 
-@router.exception_handler(OrchestratorError)
-def _expected(error: OrchestratorError) -> Response[str]:
-    return _error(error)
-
-
-@router.exception_handler(NotFoundError)
+@router.not_found
 def _no_route(_: NotFoundError) -> Response[str]:
     event = router.current_event
-    return _error(NotFound(f"There is no {event.http_method} {event.path} in this API."))
-
-
-@router.exception_handler((ClientError, BotoCoreError))
-def _aws_failed(error: Exception) -> Response[str]:
-    logger.exception("an AWS call failed", error_type=type(error).__name__)
-    body = {"error": "ServiceBusy", "message": "An AWS service could not be reached; try again.", "details": []}
-    return _answer(503, body)
+    return _answer(404, _error(NotFound(f"There is no {event.http_method} {event.path} in this API.")))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         return router.resolve(event, context)
-    except Exception:
+    except OrchestratorError as error:
+        return _proxy(_answer(error.status, _error(error)))
+    except (ClientError, BotoCoreError):
+        logger.exception("an AWS call failed")
+        return _proxy(_answer(503, _error(ServiceBusy("An AWS service could not be reached; try again."))))
+    except Exception:  # noqa: BLE001 - the API always answers in its own error format
         logger.exception("the request failed")
-        body = {"error": "InternalError", "message": "The request failed; the function's log says why.", "details": []}
-        return {"statusCode": 500, "headers": {"Content-Type": "application/json"}, "body": json.dumps(body)}
+        return _proxy(_answer(500, _error(OrchestratorError("The request failed; the function's log says why."))))
 
 
 def _body() -> object:
@@ -146,9 +138,14 @@ def _page(name: str, entries: list[dict[str, Any]], last: dict[str, Any] | None)
     return page
 
 
-def _error(error: OrchestratorError) -> Response[str]:
-    return _answer(error.status, {"error": error.code, "message": error.message, "details": error.details})
+def _error(error: OrchestratorError) -> dict[str, Any]:
+    return {"error": error.code, "message": error.message, "details": error.details}
 
 
 def _answer(status: int, body: object) -> Response[str]:
     return Response(status, "application/json", "" if body is None else json.dumps(body, ensure_ascii=False))
+
+
+def _proxy(response: Response[str]) -> dict[str, Any]:
+    headers = {"Content-Type": response.content_type}
+    return {"statusCode": response.status_code, "headers": headers, "body": response.body, "isBase64Encoded": False}

@@ -244,7 +244,8 @@ def server_update(
         "LastPolledTime": now,
         "Polls": poll_attempts,
     }
-    names, values, sets = {"#Status": "Status"}, {":current": {"S": current.value}}, []
+    names, sets = {"#Status": "Status"}, []
+    values: dict[str, Any] = {":current": {"S": current.value}}
     for name, value in attributes.items():
         if value is not None:
             names[f"#{name}"] = name

@@ -3,8 +3,7 @@
 _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("unauthorizedoperation", "not authorized", "accessdenied", "access denied"),
-        "Give the launch function's role the permission named in the error (DRS acts with the caller's permissions), "
-        "then start the plan again.",
+        "Give the launch function's role the permission the error names: DRS acts with its caller's permissions.",
     ),
     (
         ("encryption key", "kms"),

@@ -10,14 +10,14 @@ from drs_orchestrator.plan_document import validate_plan
 
 def put_plan(app: App, plan_id: str, document: object) -> tuple[dict[str, Any], bool]:
     """The stored document and whether it is new. A body without PlanId gets the path's. Raises InvalidRequest."""
-    if isinstance(document, dict):
-        document = {"PlanId": plan_id} | document
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body must be a plan: a JSON object with Name and Waves.")
+    document = {"PlanId": plan_id} | document
     details = [{"pointer": fault.pointer, "message": fault.message} for fault in validate_plan(document)]
-    if isinstance(document, dict) and document["PlanId"] != plan_id:
+    if document["PlanId"] != plan_id:
         details.append({"pointer": "/PlanId", "message": f"PlanId must equal the id in the path, {plan_id}."})
     if details:
         raise InvalidRequest("The plan has faults; each is listed in details.", details)
-    assert isinstance(document, dict)
     is_new = app.plans.put(plan_from_document(document), app.clock())
     return get_plan(app, plan_id), is_new
 

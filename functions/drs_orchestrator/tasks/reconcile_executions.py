@@ -31,7 +31,7 @@ def reconcile_executions(app: App, only: str | None = None) -> dict[str, int]:
     for execution_id in [only] if only else list(_unfinished(app)):
         try:
             verdict = _reconcile(app, execution_id)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one broken execution must never keep the others from being reconciled
             logger.exception("execution could not be reconciled", execution_id=execution_id)
             verdict = Verdict.FAILED
         counts[verdict.value] += 1
