@@ -13,7 +13,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ParamValidationError,
+)
 
 from drs_orchestrator.domain.job import DrsJob, LaunchActionRun, LogEvent, ParticipatingServer
 
@@ -103,6 +109,9 @@ class Drs:
             return StartOutcome(StartResult.BUSY, reason=str(error))
         except ParamValidationError as error:
             return StartOutcome(StartResult.REFUSED, reason=str(error))
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            # No connection, no request: nothing can have been carried out.
+            return StartOutcome(StartResult.BUSY, reason=str(error))
         except BotoCoreError as error:
             return StartOutcome(StartResult.UNKNOWN, reason=str(error))
         return StartOutcome(StartResult.STARTED, _job(answer["job"]))

@@ -1,7 +1,7 @@
 """How the records of an execution look as table items: names of keys and attributes, and nothing else."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drs_orchestrator.domain.plan import Impact
@@ -19,6 +19,21 @@ PLAN_PREFIX = "PLAN#"
 WAVE_PREFIX = "WAVE#"
 JOB_PREFIX = "JOB#"
 SERVER_PREFIX = "SERVER#"
+
+
+def laid_out(
+    execution_id: str, waves: Sequence[Wave], jobs: Sequence[Job], names: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The first wave, job and server records of an execution; `names` maps server ids to what people call them."""
+    records = [wave(execution_id, each) for each in waves]
+    for each in jobs:
+        records.append(job(execution_id, each))
+        records += [
+            new_server(execution_id, each.key, server_id, server, names.get(server_id))
+            for server_id, server in each.servers.items()
+        ]
+    return records
+
 
 # -- header ------------------------------------------------------------------------------------------------------------
 

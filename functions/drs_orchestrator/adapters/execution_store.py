@@ -127,12 +127,7 @@ class ExecutionStore:
 
     def lay_out(self, execution_id: str, waves: Sequence[Wave], jobs: Sequence[Job], names: dict[str, str]) -> None:
         """Write the wave, job and server records; those that exist already are left as they are."""
-        records = [items.wave(execution_id, wave) for wave in waves]
-        records += [items.job(execution_id, job) for job in jobs]
-        for job in jobs:
-            for server_id, server in job.servers.items():
-                records.append(items.new_server(execution_id, job.key, server_id, server, names.get(server_id)))
-        self._each(records, self._put_once)
+        self._each(items.laid_out(execution_id, waves, jobs, names), self._put_once)
 
     def begin_polling(self, execution: Execution) -> Execution | None:
         """Mark the records as laid out and the execution as POLLING; None when another driver has taken over."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from drs_orchestrator.adapters.drs import DrsUnavailable
 from drs_orchestrator.bootstrap import App
-from drs_orchestrator.domain import plan as plans
-from drs_orchestrator.domain.records import Job, JobKey, ServerProgress, Wave
+from drs_orchestrator.domain.layout import lay_out
+from drs_orchestrator.domain.plan import Plan
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 
@@ -17,8 +17,7 @@ def prepare_execution(app: App, execution_id: str, generation: int) -> dict[str,
         return {"outcome": Outcome.SUPERSEDED, "intervals": {}}
     if not execution.prepared:
         plan = app.executions.plan(execution_id)
-        waves = [_wave(index, wave) for index, wave in enumerate(plan.waves)]
-        jobs = [job for index, wave in enumerate(plan.waves) for job in _jobs(index, wave)]
+        waves, jobs = lay_out(plan)
         app.executions.lay_out(execution_id, waves, jobs, _names(app, plan))
         if app.executions.begin_polling(execution) is None and driven_execution(app, execution_id, generation) is None:
             return {"outcome": Outcome.SUPERSEDED, "intervals": {}}
@@ -33,35 +32,7 @@ def prepare_execution(app: App, execution_id: str, generation: int) -> dict[str,
     }
 
 
-def _wave(index: int, wave: plans.Wave) -> Wave:
-    return Wave(
-        index=index,
-        name=wave.name,
-        depends_on=wave.depends_on,
-        region=wave.region,
-        account_id=wave.account_id,
-        server_count=len(wave.servers),
-        job_count=len(list(plans.chunk(wave.servers))),
-    )
-
-
-def _jobs(index: int, wave: plans.Wave) -> list[Job]:
-    return [
-        Job(
-            key=JobKey(index, number),
-            wave_name=wave.name,
-            region=wave.region,
-            account_id=wave.account_id,
-            servers={
-                server.source_server_id: ServerProgress(impact=server.impact, snapshot_id=server.recovery_snapshot_id)
-                for server in servers
-            },
-        )
-        for number, servers in enumerate(plans.chunk(wave.servers))
-    ]
-
-
-def _names(app: App, plan: plans.Plan) -> dict[str, str]:
+def _names(app: App, plan: Plan) -> dict[str, str]:
     """The servers' names, for people. Without them the execution is as good, so a silent DRS stops nothing."""
     names: dict[str, str] = {}
     for wave in plan.waves:

@@ -5,6 +5,7 @@ from typing import Any
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerProgress
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
 from drs_orchestrator.errors import NotFound
@@ -16,10 +17,12 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
     if items.HEADER not in records:
         raise NotFound(f"There is no execution {execution_id}. GET /executions?status=POLLING lists the running ones.")
     execution = items.read_header(records[items.HEADER])
+    if not execution.prepared:
+        records |= _records_to_come(app, execution_id)
     jobs: dict[int, list[Job]] = defaultdict(list)
     servers: dict[JobKey, list[dict[str, Any]]] = defaultdict(list)
     waves = []
-    for key, record in records.items():
+    for key, record in sorted(records.items()):
         if key.startswith(items.JOB_PREFIX):
             job = items.read_job(record)
             jobs[job.key.wave].append(job)
@@ -63,6 +66,13 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
             ],
         }
     )
+
+
+def _records_to_come(app: App, execution_id: str) -> dict[str, dict[str, Any]]:
+    """What the state machine's first task is about to write: a document is complete from its first moment."""
+    waves, jobs = lay_out(app.executions.plan(execution_id))
+    records = items.laid_out(execution_id, waves, jobs, {})
+    return {record["Record"]: record for record in records}
 
 
 def _waiting_for(jobs: list[Job]) -> str | None:
