@@ -38,3 +38,71 @@ setup: .venv/.installed .venv-sam/.installed ## Install everything into .venv an
 	@$(UV) venv --quiet --allow-existing --no-project --python "$$(cat .python-version)" .venv-sam
 	@$(UV) pip sync --quiet --python .venv-sam --require-hashes requirements/sam.txt
 	@touch $@
+
+.PHONY: up
+up: setup ## Start the embedded stack [DRS_ENDPOINT=url WAIT_SCALE=0.05 SPEED=60 SCENARIO=three-tier]
+	@exec $(PYTHON) -m embedded up
+
+.PHONY: down
+down: setup ## Stop the embedded stack and remove what it left
+	@exec $(PYTHON) -m embedded down
+
+.PHONY: demo
+demo: setup ## Watch a drill and a recovery on an embedded stack of its own, then stop it
+	@exec $(PYTHON) -m embedded demo
+
+.PHONY: sim
+sim: setup ## Run the DRS simulator alone [PORT=9999 SPEED=60]
+	@exec $(PYTHON) -m drs_simulator --port $(or $(PORT),9999) --speed $(or $(SPEED),60)
+
+.PHONY: build
+build: setup ## Build the functions with `sam build`
+	@exec sam build
+
+# Load tests and those that need a container engine are asked for by their marker.
+NOT_HERE := not load and not docker
+
+# Tests that deploy a stack run one after the other: each keeps both cores of a small machine busy by itself.
+.PHONY: test
+test: setup ## Run every test except load and docker
+	@$(PYTHON) -m pytest -q -n 2 -m "$(NOT_HERE) and not integration" $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -q -m "$(NOT_HERE) and integration" $(PYTEST_ARGS)
+
+.PHONY: check
+check: lint types template coverage ## Everything CI runs: lint, types, template and tests with coverage
+
+.PHONY: lint
+lint: setup ## Style, imports and the contracts between packages
+	@ruff check .
+	@ruff format --check .
+	@lint-imports --no-cache
+
+.PHONY: types
+types: setup ## mypy, strict
+	@mypy
+
+.PHONY: template
+template: setup ## Validate and lint the template
+	@sam validate --lint
+	@cfn-lint template.yaml
+
+# The tests of `make test` once more under coverage's eyes, which drs_orchestrator must pass.
+.PHONY: coverage
+coverage: PYTEST_ARGS += --cov --cov-append --cov-report=
+coverage: setup
+	@coverage erase
+	@$(MAKE) --no-print-directory test PYTEST_ARGS="$(PYTEST_ARGS)"
+	@coverage report
+
+.PHONY: lock
+lock: .venv-boot/.installed ## Bring the pinned requirements up to date
+	@for name in boot dev sam; do \
+	  $(UV) pip compile --quiet --universal --python-version 3.12 --upgrade --generate-hashes --no-header \
+	    --no-emit-index-url requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## Remove environments, builds and caches
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m embedded down >/dev/null; fi
+	@rm -rf .venv .venv-sam .venv-boot .aws-sam .local .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

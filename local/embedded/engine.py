@@ -11,8 +11,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 COMMAND = [sys.executable, "-m", "ministack"]
 START_SECONDS = 60.0
 
-# What a server may see of the caller's environment. ministack hands its whole environment to every Lambda, where a stray
-# AWS_PROFILE, AWS_ENDPOINT_URL_DRS or HTTP_PROXY would change what the template says.
+# What a server may see of the caller's environment. ministack hands its whole environment to every Lambda, where a
+# stray AWS_PROFILE, AWS_ENDPOINT_URL_DRS or HTTP_PROXY would change what the template says.
 INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "TZ")
 
 

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from embedded import leash
@@ -27,8 +28,8 @@ def free_port() -> int:
 class Server:
     """One background server of a stack: `NAME.pid` and `NAME.log` in the state directory.
 
-    The server keeps a lock on its pid file for as long as it lives, so a pid that the system has given to somebody else in
-    the meantime is never signalled.
+    The server keeps a lock on its pid file for as long as it lives, so a pid that the system has given to somebody
+    else in the meantime is never signalled.
     """
 
     def __init__(self, name: str, state_dir: Path) -> None:
@@ -102,12 +103,14 @@ class Server:
         return True
 
 
-def run_tool(
+@contextmanager
+def tool(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, failure: str, seconds: float = 600.0
-) -> None:
-    """Run a tool to its end with its output in `log`; an interrupted one ends with everything it started.
+) -> Iterator[None]:
+    """Run a tool beside the body of the `with`, its output in `log`, and wait for its end after the body.
 
-    Raises EmbeddedError with the sentence `failure` and the end of the log.
+    When the body raises, or the wait is interrupted, the tool ends with everything it started. Raises EmbeddedError
+    with the sentence `failure` and the end of the log when the tool fails or takes longer than `seconds`.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -119,13 +122,14 @@ def run_tool(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            code = process.wait(seconds)
-        except BaseException as error:
+    try:
+        yield
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        raise EmbeddedError(f"{failure} (no end after {seconds:g} s)", log) from None
+    finally:
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise EmbeddedError(f"{failure} (no end after {seconds:g} s)", log) from None
-            raise
     if code != 0:
         raise EmbeddedError(failure, log)
