@@ -1,0 +1,1 @@
+"""drctl: plans, starts and watches AWS Elastic Disaster Recovery runs through the orchestrator's API."""

@@ -1,0 +1,227 @@
+"""The orchestrator's API over HTTP, each request signed with the caller's AWS credentials (SigV4, execute-api).
+
+botocore is imported on first use: it is most of a command's start-up time, and `--help` needs none of it.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from drctl.outcome import CliError, ExitCode, PassingFailure
+
+_SERVICE: Final = "execute-api"
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 35
+"""API Gateway itself gives up after 29 s."""
+
+_FIND_URL = (
+    "export API_URL=$(aws cloudformation describe-stacks --stack-name STACK "
+    "--query \"Stacks[0].Outputs[?OutputKey=='ApiUrl'].OutputValue\" --output text)"
+)
+_RENEW = "aws sso login   (or renew the keys of the profile in AWS_PROFILE), then aws sts get-caller-identity"
+
+# What API Gateway says to a request it does not let through: words of it -> our sentence and advice.
+_WHO_AM_I = "aws sts get-caller-identity"
+_WRONG_KEYS = "AWS does not know your credentials."
+_REFUSALS: tuple[tuple[str, str, str], ...] = (
+    ("expired", "Your AWS credentials have expired.", _RENEW),
+    (
+        "credential should be scoped",
+        "The request was signed for {region}, but the API is in another Region.",
+        "export AWS_REGION=<the API's Region>",
+    ),
+    ("missing authentication token", "The API has no such path: the API URL is probably not complete.", _FIND_URL),
+    ("security token included in the request is invalid", _WRONG_KEYS, _RENEW),
+    ("unrecognizedclient", _WRONG_KEYS, _RENEW),
+    ("signature", "AWS refused the request's signature: the secret key is wrong or the clock is off.", _RENEW),
+    ("not authorized", "Your credentials may not call this API: execute-api:Invoke is missing.", _WHO_AM_I),
+)
+
+
+class Api:
+    """`url` is the stage's address (the stack's output ApiUrl); raises CliError for every answer that is none."""
+
+    def __init__(self, url: str, region: str, credentials: Any) -> None:
+        from botocore.httpsession import URLLib3Session
+        from botocore.utils import get_environ_proxies
+
+        self._url = url.rstrip("/")
+        self._region = region
+        self._credentials = credentials
+        self._http = URLLib3Session(
+            timeout=(_CONNECT_SECONDS, _READ_SECONDS),  # type: ignore[arg-type]  # the stubs know one number only
+            proxies=get_environ_proxies(url),
+            verify=os.environ.get("AWS_CA_BUNDLE") or True,  # type: ignore[arg-type]  # and no path
+        )
+
+    @classmethod
+    def connect(cls, url: str | None) -> "Api":
+        """With the credentials and Region of the AWS session (environment, profile, SSO, instance role)."""
+        address = _checked_url(url)
+        import botocore.session
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            session = botocore.session.Session()
+            credentials = session.get_credentials()
+            frozen = credentials.get_frozen_credentials() if credentials else None
+            region = _region_in(address) or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        except BotoCoreError as error:
+            raise CliError(f"Your AWS credentials can't be used: {error}", ExitCode.NO_ANSWER, _RENEW) from error
+        if frozen is None:
+            raise CliError(
+                "No AWS credentials were found.",
+                ExitCode.NO_ANSWER,
+                "aws configure   (or set AWS_PROFILE, or aws sso login)",
+            )
+        if not region:
+            raise CliError(
+                "No AWS Region is set, and the API URL does not name one.",
+                ExitCode.NO_ANSWER,
+                "export AWS_REGION=us-east-1   (the Region the API is in)",
+            )
+        return cls(address, region, credentials)
+
+    def put_plan(self, plan_id: str, document: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """The stored document and whether it is new."""
+        status, stored = self._call("PUT", f"/plans/{quote(plan_id, safe='')}", body=document)
+        return stored, status == 201
+
+    def get_plan(self, plan_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/plans/{quote(plan_id, safe='')}")[1]
+
+    def delete_plan(self, plan_id: str) -> None:
+        self._call("DELETE", f"/plans/{quote(plan_id, safe='')}")
+
+    def plans(self) -> Iterator[dict[str, Any]]:
+        """Every plan's summary, page by page."""
+        return self._pages("/plans", "plans", {})
+
+    def start(self, plan_id: str, execution_type: str, client_token: str) -> dict[str, Any]:
+        body = {"PlanId": plan_id, "ExecutionType": execution_type, "ClientToken": client_token}
+        return self._call("POST", "/executions", body=body)[1]
+
+    def execution(self, execution_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/executions/{quote(execution_id, safe='')}")[1]
+
+    def executions(self, status: str) -> Iterator[dict[str, Any]]:
+        """Executions of one status, newest first, page by page."""
+        return self._pages("/executions", "executions", {"status": status})
+
+    def _pages(self, path: str, name: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+        while True:
+            page = self._call("GET", path, query=query)[1]
+            yield from page.get(name, ())
+            if not page.get("nextToken"):
+                return
+            query = {**query, "nextToken": page["nextToken"]}
+
+    def _call(
+        self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError, HTTPClientError
+
+        request = AWSRequest(
+            method,
+            self._url + path,
+            headers={"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"}),
+            data=b"" if body is None else json.dumps(body).encode(),
+            params=dict(query or {}),
+        )
+        try:
+            SigV4Auth(self._credentials.get_frozen_credentials(), _SERVICE, self._region).add_auth(request)
+            response = self._http.send(request.prepare())
+        except HTTPClientError as error:
+            host = urlsplit(self._url).netloc
+            raise PassingFailure(
+                f"The API at {host} can't be reached: {_short(error)}.",
+                ExitCode.NO_ANSWER,
+                "check API_URL and the network; locally: make up && . .local/env.sh",
+            ) from error
+        except BotoCoreError as error:
+            raise CliError(f"Your AWS credentials can't be used: {error}", ExitCode.NO_ANSWER, _RENEW) from error
+        return response.status_code, self._answer(response.status_code, response.content)
+
+    def _answer(self, status: int, content: bytes) -> dict[str, Any]:
+        answer = _json_object(content)
+        if 200 <= status < 300:
+            if answer is None and content:
+                raise _stranger(self._url)
+            return answer or {}
+        raise self._error(status, answer or {})
+
+    def _error(self, status: int, answer: dict[str, Any]) -> CliError:
+        message = str(answer.get("message") or answer.get("Message") or "no reason given")
+        details = [detail for detail in answer.get("details") or () if isinstance(detail, dict)]
+        match status:
+            case 401 | 403:
+                return _refusal(message, self._region)
+            case 429:
+                return PassingFailure(f"The API is busy: {message}", ExitCode.NO_ANSWER, "run the command again")
+            case _ if status >= 500:
+                return PassingFailure(
+                    f"The API failed ({status}): {message}", ExitCode.NO_ANSWER, "run the command again"
+                )
+            case _ if "error" not in answer:
+                return _stranger(self._url)
+            case 404:
+                return CliError(message, ExitCode.NOT_FOUND)
+            case 409:
+                return CliError(message, ExitCode.CONFLICT, details=details)
+            case _:
+                return CliError(message, ExitCode.REFUSED, details=details)
+
+
+def _checked_url(url: str | None) -> str:
+    if not url:
+        raise CliError(
+            "Which API? Set API_URL or give --api-url.", ExitCode.USAGE, f". .local/env.sh   (local) or {_FIND_URL}"
+        )
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise CliError(
+            f'"{url}" is no API URL; expected something like https://abc123.execute-api.us-east-1.amazonaws.com/prod',
+            ExitCode.USAGE,
+            _FIND_URL,
+        )
+    return url
+
+
+def _region_in(url: str) -> str | None:
+    """The Region an API Gateway address names: no request for it can be signed for a wrong one."""
+    found = re.search(r"\.execute-api\.([a-z0-9-]+)\.(amazonaws\.|api\.aws)", urlsplit(url).netloc)
+    return found[1] if found else None
+
+
+def _refusal(message: str, region: str) -> CliError:
+    for words, sentence, advice in _REFUSALS:
+        if words in message.lower():
+            return CliError(sentence.format(region=region), ExitCode.NO_ANSWER, advice)
+    return CliError(f"The API refused the request: {message}", ExitCode.NO_ANSWER, _WHO_AM_I)
+
+
+def _stranger(url: str) -> CliError:
+    return CliError(
+        f"What answers at {url} is not the orchestrator's API; the URL is probably wrong.",
+        ExitCode.NO_ANSWER,
+        _FIND_URL,
+    )
+
+
+def _json_object(content: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _short(error: Exception) -> str:
+    """The cause without urllib3's object addresses."""
+    cause = getattr(error, "kwargs", {}).get("error") or error
+    return re.sub(r"^.*?: (?=\[Errno)|^<.*?>: |^.*?\): ", "", str(cause)).rstrip(".")

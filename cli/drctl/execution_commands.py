@@ -1,0 +1,182 @@
+"""`drctl start | watch | status | list`: executions of plans."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from drctl.options import ApiUrl, AsJson, ExecutionId, PlanId, checked_plan_id, connect
+from drctl.outcome import CliError, ExitCode, exit_code_of
+from drctl.reporting import complain, hint, print_json
+from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
+
+if TYPE_CHECKING:
+    from drctl.api import Api
+    from drctl.wording import Document
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def start(
+    plan: PlanId,
+    drill: Annotated[bool, typer.Option("--drill", help="Launch drill instances, to test the plan.")] = False,
+    recovery: Annotated[bool, typer.Option("--recovery", help="A real recovery: fail over to the instances.")] = False,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Watch it to its end; the exit code tells it.")] = False,
+    client_token: Annotated[
+        str | None,
+        typer.Option(help="The same token for the same request starts only once. Made up when not given."),
+    ] = None,
+    api_url: ApiUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a drill or a recovery of a stored plan."""
+    plan = checked_plan_id(plan)
+    if drill == recovery:
+        kinds = "both; they exclude each other" if drill else "neither"
+        raise CliError(
+            f"Give exactly one of --drill and --recovery (got {kinds}).", ExitCode.USAGE, f"drctl start {plan} --drill"
+        )
+    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    api = connect(api_url)
+    started = _start(api, plan, execution_type, client_token)
+    execution_id = started["executionId"]
+    if watch_it:
+        if not as_json:
+            print(f"{execution_type} of {plan} is started: {execution_id}")
+        _watch(api, execution_id, as_json, known_to_exist=True)
+    elif as_json:
+        print_json(started)
+    else:
+        print(f"{execution_type} of {plan} is started: {execution_id}")
+        hint(f"drctl watch {execution_id}")
+
+
+@app.command()
+def watch(execution: ExecutionId, api_url: ApiUrl = None, as_json: AsJson = False) -> None:
+    """Watch an execution to its end: live on a terminal, else a line per change. The exit code tells the outcome."""
+    _watch(connect(api_url), execution, as_json, known_to_exist=False)
+
+
+@app.command()
+def status(execution: ExecutionId, api_url: ApiUrl = None, as_json: AsJson = False) -> None:
+    """Show an execution as it is now, with every server."""
+    document = _execution(connect(api_url), execution)
+    if as_json:
+        print_json(document)
+    else:
+        from drctl.views import print_execution
+
+        print_execution(document, sys.stdout)
+    raise typer.Exit(exit_code_of(document["Status"]))
+
+
+@app.command("list")
+def list_executions(
+    status: Annotated[
+        ExecutionStatus | None, typer.Option(help="Only executions of this status.", case_sensitive=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+    api_url: ApiUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List executions, the newest first."""
+    from itertools import islice
+
+    api = connect(api_url)
+    found = [
+        execution
+        for wanted in ([status] if status else ExecutionStatus)
+        for execution in islice(api.executions(wanted.value), limit)
+    ]
+    executions = sorted(found, key=lambda execution: int(execution["StartTime"]), reverse=True)[:limit]
+    if as_json:
+        print_json({"executions": executions})
+        return
+    from drctl.views import print_table
+    from drctl.wording import elapsed, moment
+
+    now = time.time()
+    rows = [
+        [
+            execution["ExecutionId"],
+            execution["PlanId"],
+            execution["ExecutionType"],
+            execution["Status"],
+            moment(execution["StartTime"]),
+            elapsed(execution, now),
+        ]
+        for execution in executions
+    ]
+    print_table(["Execution", "Plan", "Type", "Status", "Started", "Ran for"], rows, sys.stdout)
+    if not executions:
+        complain(f"There is no execution{f' that is {status.value}' if status else ' yet'}.")
+
+
+def _start(api: "Api", plan: str, execution_type: ExecutionType, client_token: str | None) -> dict[str, Any]:
+    """Always with a token, so that a request whose answer got lost can be sent again without launching twice."""
+    import uuid
+
+    from drctl.outcome import PassingFailure
+
+    token = client_token or str(uuid.uuid4())
+    again = f"drctl start {plan} --{execution_type.lower()} --client-token {token}"
+    try:
+        return api.start(plan, execution_type.value, token)
+    except PassingFailure as error:
+        message = f"{error.message} It may have been started all the same; the same token starts it only once."
+        raise CliError(message, error.exit_code, again) from error
+    except KeyboardInterrupt:
+        complain("Stopped; it may have been started. The same token starts it only once.")
+        hint(again)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except CliError as error:
+        if error.exit_code is ExitCode.NOT_FOUND:
+            error.advice = "drctl plan list"
+        raise
+
+
+def _watch(api: "Api", execution_id: str, as_json: bool, *, known_to_exist: bool) -> None:
+    from drctl.views import is_terminal, print_execution, watching_view
+    from drctl.watching import follow
+
+    # With --json standard output is the document's alone; who looks on still sees the progress.
+    stream = sys.stderr if as_json else sys.stdout
+    document: Document | None = None
+    try:
+        with watching_view(stream) as view:
+            for sight in follow(api, execution_id, known_to_exist=known_to_exist):
+                document = sight.document
+                view.show(sight)
+    except KeyboardInterrupt:
+        complain("Stopped watching; the execution goes on.")
+        hint(f"drctl watch {execution_id}")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except CliError as error:
+        if document is not None or known_to_exist:
+            error.message = f"{error.message} The execution goes on; watch it again with drctl watch {execution_id}"
+        raise _about_execution(error) from error
+    final = cast("Document", document)  # what follow() ends with
+    if as_json:
+        print_json(final)
+    elif is_terminal(stream):
+        print_execution(final, stream)
+    else:
+        from drctl.wording import outcome
+
+        print(f"execution {execution_id} {outcome(final, time.time())}")
+    raise typer.Exit(exit_code_of(final["Status"]))
+
+
+def _execution(api: "Api", execution_id: str) -> dict[str, Any]:
+    try:
+        return api.execution(execution_id)
+    except CliError as error:
+        raise _about_execution(error) from error
+
+
+def _about_execution(error: CliError) -> CliError:
+    if error.exit_code is ExitCode.NOT_FOUND:
+        error.advice = "drctl list"
+    return error

@@ -1,0 +1,52 @@
+"""The command line as a whole. Every trouble that is expected becomes one sentence and an exit code, no traceback."""
+
+import io
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from drctl import execution_commands, plan_commands
+from drctl.options import JSON_WANTED
+from drctl.outcome import MEANINGS, CliError, ExitCode
+from drctl.reporting import complain, report
+
+# The line with nothing but a backspace keeps the lines of the table from being joined into a paragraph.
+_EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"{code.value:>5}  {meaning}" for code, meaning in MEANINGS.items())
+
+
+class Commands(TyperGroup):
+    """The root: turns the troubles that are expected into one sentence each, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CliError as error:
+            report(error, as_json=ctx.meta.get(JSON_WANTED, False))
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            complain("Stopped.")
+            ctx.exit(ExitCode.INTERRUPTED)
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="drctl",
+    help="Plan, start and watch AWS Elastic Disaster Recovery drills and recoveries.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(execution_commands.app)
+app.add_typer(plan_commands.app, name="plan")
+
+
+def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A name in another script must not break the output of a terminal or a log that can't show it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app()

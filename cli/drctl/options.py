@@ -1,0 +1,48 @@
+"""Arguments and options that several commands share."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drctl.outcome import CliError, ExitCode
+
+if TYPE_CHECKING:
+    from drctl.api import Api
+
+JSON_WANTED = "drctl.json"
+"""Where a command's context remembers --json, for whoever reports its failure."""
+
+PLAN_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def _remember_json(ctx: typer.Context, value: bool) -> bool:
+    ctx.meta[JSON_WANTED] = value
+    return value
+
+
+ApiUrl = Annotated[
+    str | None, typer.Option("--api-url", envvar="API_URL", help="The API's address: the stack's output ApiUrl.")
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", callback=_remember_json, is_eager=True, help="Print one JSON document and nothing else."),
+]
+PlanFile = Annotated[str, typer.Argument(metavar="FILE", help="A plan in YAML or JSON; - reads standard input.")]
+PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="The id of a stored plan.")]
+ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="The id of an execution.")]
+
+
+def connect(api_url: str | None) -> "Api":
+    """The API at `api_url`. Raises CliError without an address, credentials or a Region."""
+    from drctl.api import Api
+
+    return Api.connect(api_url)
+
+
+def checked_plan_id(text: str) -> str:
+    """Refuses a plan file where a plan's id is wanted, the likeliest mix-up."""
+    if text.endswith(PLAN_SUFFIXES) or "/" in text:
+        raise CliError(
+            f"{text} is a file; here the id of a stored plan is wanted.", ExitCode.USAGE, f"drctl plan put {text}"
+        )
+    return text
