@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--real-drs",
         action="store_true",
-        help="run the integration tests against the AWS account and Region of the environment instead of the embedded stack",
+        help="run the integration tests against the AWS account of the environment instead of the embedded stack",
     )
 
 

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
+import yaml
 from botocore.config import Config
 
 from embedded.engine import CREDENTIALS
@@ -20,6 +22,13 @@ from embedded.processes import tool
 
 STACK_NAME = "drs-orchestrator-local"
 EXECUTE_API_URL = re.compile(r"^https://(?P<api>[a-z0-9]+)\.execute-api\.[^/]+/(?P<stage>[^/]+)/?$")
+
+
+class _TemplateLoader(yaml.SafeLoader):
+    """Reads a template without following CloudFormation's functions (!Ref and the like)."""
+
+
+_TemplateLoader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
 class Project:
@@ -40,6 +49,11 @@ class Project:
                 digest.update(f"{path.relative_to(self.root)}\0".encode())
                 digest.update(path.read_bytes() + b"\0")
         return digest.hexdigest()
+
+    def parameter_defaults(self) -> dict[str, Any]:
+        """The template's parameters that have a default, and that default."""
+        template = yaml.load(self.template.read_text(), _TemplateLoader)  # noqa: S506 - a SafeLoader that knows one more tag
+        return {name: given["Default"] for name, given in template["Parameters"].items() if "Default" in given}
 
     def deployed_fingerprint(self) -> str:
         """What a deployment depends on: the build and the state machine's definition, which is not part of it."""

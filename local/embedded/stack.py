@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -25,14 +25,14 @@ DEFAULT_WAIT_SCALE = 0.05
 DEFAULT_SPEED = 60.0
 SIMULATOR_START_SECONDS = 30.0
 
-# The template's thresholds in AWS's own seconds. The engine scales Wait states only, so these are scaled here.
-THRESHOLD_SECONDS = {
-    "ServerTimeoutSeconds": 1800,
-    "CompletionGraceSeconds": 60,
-    "LaunchSettleSeconds": 120,
-    "DriverSilenceSeconds": 600,
-    "LaunchActionsTimeoutSeconds": 3600,
-}
+# The template's parameters that are compared with the clock: the engine scales Wait states only, so they are scaled here.
+THRESHOLDS = (
+    "ServerTimeoutSeconds",
+    "CompletionGraceSeconds",
+    "LaunchSettleSeconds",
+    "DriverSilenceSeconds",
+    "LaunchActionsTimeoutSeconds",
+)
 # A cold Lambda takes up to five seconds of real time whatever the scale: a driver is not silent sooner than this.
 SHORTEST_SECONDS = {"DriverSilenceSeconds": 15}
 
@@ -64,10 +64,12 @@ class Settings:
                 f"DRS_ENDPOINT is {self.drs_endpoint!r}: give a URL that begins with http:// or https://."
             )
 
-    def template_parameters(self, drs_endpoint: str) -> dict[str, str]:
+    def template_parameters(self, defaults: Mapping[str, Any], drs_endpoint: str) -> dict[str, str]:
+        """What the template is deployed with, given its own `defaults`."""
         scaled = {
-            name: str(max(SHORTEST_SECONDS.get(name, 1), round(seconds * self.wait_scale)))
-            for name, seconds in THRESHOLD_SECONDS.items()
+            name: str(max(SHORTEST_SECONDS.get(name, 1), round(int(defaults[name]) * self.wait_scale)))
+            for name in THRESHOLDS
+            if name in defaults
         }
         return {"DrsEndpointUrl": drs_endpoint, **scaled, **self.parameters}
 
@@ -194,7 +196,7 @@ class Stack:
     def _deploy(self, engine_url: str, drs_endpoint: str) -> None:
         began = time.monotonic()
         fingerprint = self._project.deployed_fingerprint()
-        parameters = self.settings.template_parameters(drs_endpoint)
+        parameters = self.settings.template_parameters(self._project.parameter_defaults(), drs_endpoint)
         self._project.deploy(engine_url, parameters, self.state_dir / "sam-deploy.log")
         self._report(f"deploy     stack {sam.STACK_NAME} ({_since(began)})")
         outputs = sam.outputs(engine_url)
@@ -223,8 +225,9 @@ class Stack:
         running = json.loads(self._stack_json.read_text())
         for name, wanted in asdict(self.settings).items():
             if running["settings"].get(name) != wanted:
+                there = running["settings"].get(name)
                 raise EmbeddedError(
-                    f"A stack is up already with {name} {running['settings'].get(name)}, not {wanted}: "
+                    f"A stack is up already with {name} {there or 'unset'}, not {wanted or 'unset'}: "
                     "run `make down` first."
                 )
         if running["deployed"] == self._project.deployed_fingerprint():
