@@ -1,7 +1,165 @@
-"""placeholder"""
+"""`make demo`: the product at work, from the deployment to a summary a person likes to read."""
 
-from collections.abc import Callable
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from embedded.errors import EmbeddedError
+from embedded.stack import PROJECT_ROOT, Stack
+
+PLAN_FILE = PROJECT_ROOT / "plans" / "three-tier.yaml"
+PLAN_ID = "three-tier"
+SCENARIO = "three-tier"
+# A job of ten minutes takes two seconds, a wait of 45 seconds not quite one.
+SPEED = 300.0
+WAIT_SCALE = 0.02
+
+STYLES = {"COMPLETED": "green", "LAUNCHED": "green", "PARTIAL": "yellow", "FAILED": "red", "TIMED_OUT": "red"}
 
 
 def run(say: Callable[[str], None]) -> int:
-    return 0
+    """Deploy, run a DRILL and a RECOVERY of the sample plan and show both; 0 when both ended COMPLETED.
+
+    The stack has a folder of its own, so one that is up already is neither used nor disturbed.
+    """
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="drs-demo-") as folder,
+        Stack(Path(folder), wait_scale=WAIT_SCALE, speed=SPEED, scenario=SCENARIO, report=say) as stack,
+    ):
+        environment = {**os.environ, **stack.env}
+        _drctl("plan", "put", str(PLAN_FILE), env=environment)
+        for kind, meaning in (
+            ("drill", "launch drill instances of every server, wave after wave"),
+            ("recovery", "the real thing: also wait for each server's post-launch actions"),
+        ):
+            say(f"\n{kind.upper()}: {meaning}")
+            _drctl("start", PLAN_ID, f"--{kind}", "--watch", env=environment, may_fail=True)
+        executions = _executions(environment)
+        calls = _start_recovery_calls(stack.env["DRS_SIMULATOR_URL"])
+        say("")
+        _show(executions, calls)
+    say(f"everything is stopped; the demo took {time.monotonic() - began:.0f} s")
+    return 0 if _as_expected(executions, calls) else 1
+
+
+def _drctl(*arguments: str, env: Mapping[str, str], may_fail: bool = False) -> None:
+    print(f"$ drctl {' '.join(_short(argument) for argument in arguments)}", flush=True)
+    code = subprocess.run([_program("drctl"), *arguments], env=env, check=False).returncode
+    if code != 0 and not may_fail:
+        raise EmbeddedError(f"`drctl {' '.join(arguments)}` ended with exit code {code}; its own words stand above.")
+
+
+def _drctl_json(*arguments: str, env: Mapping[str, str]) -> dict[str, Any]:
+    answer = subprocess.run(
+        [_program("drctl"), *arguments, "--json"], env=env, check=False, capture_output=True, text=True
+    )
+    try:
+        document: dict[str, Any] = json.loads(answer.stdout)
+    except ValueError:
+        raise EmbeddedError(f"`drctl {' '.join(arguments)} --json` gave no answer: {answer.stderr.strip()}") from None
+    return document
+
+
+def _executions(env: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The documents of the executions, the oldest first."""
+    listed = _drctl_json("list", env=env)["executions"]
+    documents = [_drctl_json("status", execution["ExecutionId"], env=env) for execution in listed]
+    return sorted(documents, key=lambda document: int(document["StartTime"]))
+
+
+def _start_recovery_calls(simulator_url: str) -> dict[str, int]:
+    """How often the simulator was really asked to launch, by execution type."""
+    answer = httpx.get(
+        f"{simulator_url}/_sim/calls", params={"operation": "StartRecovery"}, timeout=10.0, trust_env=False
+    )
+    drills = [bool(call["request"].get("isDrill")) for call in answer.raise_for_status().json()["calls"]]
+    return {"DRILL": drills.count(True), "RECOVERY": drills.count(False)}
+
+
+def _as_expected(executions: Sequence[Mapping[str, Any]], calls: Mapping[str, int]) -> bool:
+    kinds = [execution["ExecutionType"] for execution in executions]
+    return kinds == ["DRILL", "RECOVERY"] and all(
+        execution["Status"] == "COMPLETED" and calls[execution["ExecutionType"]] == _jobs(execution)
+        for execution in executions
+    )
+
+
+def _jobs(execution: Mapping[str, Any]) -> int:
+    return sum(len(wave["Jobs"]) for wave in execution["Waves"])
+
+
+def _show(executions: Sequence[Mapping[str, Any]], calls: Mapping[str, int]) -> None:
+    console = Console(highlight=False)
+    for execution in executions:
+        console.print(_table(execution))
+        kind = execution["ExecutionType"]
+        console.print(
+            f"  {_jobs(execution)} DRS jobs wanted, {calls[kind]} StartRecovery calls counted by the simulator; "
+            f"{execution['PollCount']} polls\n"
+        )
+    console.print(
+        "Try it yourself:\n"
+        "  make up                                   the same stack, to stay\n"
+        "  . .local/env.sh\n"
+        f"  .venv/bin/drctl plan put {_short(str(PLAN_FILE))}\n"
+        f"  .venv/bin/drctl start {PLAN_ID} --drill --watch\n"
+        "  make down\n"
+    )
+
+
+def _table(execution: Mapping[str, Any]) -> Table:
+    """One execution: its waves one under the other, each server with its instance and how long it took."""
+    seconds = execution["EndTime"] - execution["StartTime"] if "EndTime" in execution else None
+    title = Text.assemble(
+        f"{execution['ExecutionType']} of {execution['PlanName']}: ",
+        _styled(execution["Status"]),
+        "" if seconds is None else f" in {seconds} s",
+    )
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    for heading in ("Wave", "Server", "Status", "Instance", "Launched in", "Post-launch actions"):
+        table.add_column(heading, no_wrap=True)
+    for wave in execution["Waves"]:
+        for position, server in enumerate(wave["Servers"]):
+            table.add_row(
+                _wave_cell(wave) if position == 0 else "",
+                server.get("Name") or server["SourceServerId"],
+                _styled(server["Status"]),
+                server.get("InstanceId", "-"),
+                _duration(server.get("LaunchTime"), server.get("LaunchedTime")),
+                _styled(server.get("PostLaunchActionsStatus", "-").replace("NOT_CONFIGURED", "none")),
+            )
+    return table
+
+
+def _wave_cell(wave: Mapping[str, Any]) -> Text:
+    took = _duration(wave.get("StartTime"), wave.get("EndTime"))
+    return Text.assemble(f"{wave['WaveName']} ", _styled(wave["Status"]), f" {took}")
+
+
+def _duration(start: int | None, end: int | None) -> str:
+    return "-" if start is None or end is None else f"{end - start} s"
+
+
+def _styled(status: str) -> Text:
+    return Text(status, style=STYLES.get(status, ""))
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.prefix) / "bin" / name)
+
+
+def _short(argument: str) -> str:
+    path = Path(argument)
+    return str(path.relative_to(PROJECT_ROOT)) if path.is_relative_to(PROJECT_ROOT) else argument

@@ -25,7 +25,7 @@ DEFAULT_WAIT_SCALE = 0.05
 DEFAULT_SPEED = 60.0
 SIMULATOR_START_SECONDS = 30.0
 
-# The template's parameters that are compared with the clock: the engine scales Wait states only, so they are scaled here.
+# Parameters of the template that are compared with the clock. The engine scales Wait states only; we scale these.
 THRESHOLDS = (
     "ServerTimeoutSeconds",
     "CompletionGraceSeconds",
