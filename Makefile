@@ -6,8 +6,11 @@ SHELL := /bin/sh
 # A virtual environment that happens to be active must neither help nor hurt.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME CONDA_PREFIX UV_PYTHON
 
-# sam, drctl and `python3.12` (which `sam build` looks for) are found through PATH.
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
+# sam, drctl and `python3.12` (which `sam build` looks for) are found through PATH; last a 3.12 of pyenv's, which serves
+# even where pyenv's shims are not on PATH or point elsewhere.
+CALLERS_PATH := $(PATH)
+PYENV_PYTHON := $(lastword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.12*/bin/python3.12))
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)$(if $(PYENV_PYTHON),:$(dir $(PYENV_PYTHON)))
 
 PYTHON := .venv/bin/python
 UV := .venv-boot/bin/uv
@@ -18,17 +21,19 @@ help: ## Print this list
 
 .PHONY: setup
 setup: .venv/.installed .venv-sam/.installed ## Install everything into .venv and .venv-sam (needs Python 3.9 or newer and PyPI)
+	@:
 
 # Started outside the project: pyenv would refuse `python3` here on a machine whose pyenv has no 3.12, and uv can fetch one.
 .venv-boot/.installed: requirements/boot.txt
 	@echo "setup: uv"
-	@cd / && python3 -m venv --clear "$(CURDIR)/.venv-boot"
+	@cd / && PATH="$(CALLERS_PATH)" python3 -m venv --clear "$(CURDIR)/.venv-boot"
 	@.venv-boot/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/boot.txt
 	@touch $@
 
 .venv/.installed: requirements/dev.txt pyproject.toml .python-version | .venv-boot/.installed
 	@echo "setup: Python $$(cat .python-version) and the project's packages"
-	@$(UV) venv --quiet --allow-existing --no-project --python "$$(cat .python-version)" .venv
+	@$(UV) venv --quiet --allow-existing --no-project --python "$$(cat .python-version)" .venv || \
+	  { echo "setup: there is no Python $$(cat .python-version) here and it could not be downloaded: install one" >&2; exit 1; }
 	@$(UV) pip sync --quiet --python .venv --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	@touch $@
