@@ -1,6 +1,11 @@
 """Markers and options every test of the project may use."""
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests.helpers.orchestrator import Orchestrator, aws
+from tests.helpers.simulator import SimulatorControl, running_simulator
 
 MARKERS = {
     "integration": "runs against a deployed stack: the embedded one, or AWS with --real-drs",
@@ -27,3 +32,33 @@ def pytest_configure(config: pytest.Config) -> None:
 def real_drs(pytestconfig: pytest.Config) -> bool:
     """Whether this run was asked to talk to AWS's own DRS."""
     return bool(pytestconfig.getoption("--real-drs"))
+
+
+@pytest.fixture(scope="session")
+def simulator_url() -> Iterator[str]:
+    """A DRS simulator of this test process's own."""
+    with running_simulator() as url:
+        yield url
+
+
+@pytest.fixture
+def simulator(simulator_url: str) -> Iterator[SimulatorControl]:
+    """The simulator as new: no servers, jobs, faults or calls; its clock runs."""
+    control = SimulatorControl(simulator_url)
+    control.reset()
+    control.run()
+    yield control
+    control.close()
+
+
+@pytest.fixture
+def no_aws() -> Iterator[None]:
+    """An empty AWS account in this process; the environment's own is out of reach."""
+    with aws():
+        yield
+
+
+@pytest.fixture
+def orchestrator(no_aws: None, simulator: SimulatorControl) -> Orchestrator:
+    """The orchestrator's tasks in this process, on moto's tables and the simulator; time passes when told to."""
+    return Orchestrator(simulator)

@@ -1,0 +1,180 @@
+"""The orchestrator in this process: its tasks on moto's tables, made from the template, and a DRS simulator.
+
+Time stands still in both until a test lets it pass, so the template's own intervals and limits can be used: a drill
+of nine minutes takes a fraction of a second.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import boto3
+from moto import mock_aws
+
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.settings import Settings
+from drs_orchestrator.tasks.check_drs import check_drs
+from drs_orchestrator.tasks.finish_execution import finish_execution
+from drs_orchestrator.tasks.launch_waves import launch_waves
+from drs_orchestrator.tasks.manage_plans import put_plan
+from drs_orchestrator.tasks.prepare_execution import prepare_execution
+from drs_orchestrator.tasks.show_executions import show_execution
+from drs_orchestrator.tasks.start_execution import start_execution
+from tests.helpers.simulator import SimulatorControl
+from tests.helpers.template import PROJECT_ROOT, create_table, function_environment
+
+EXECUTION_TABLE = "executions"
+PLAN_TABLE = "plans"
+STATE_MACHINE = "recovery"
+START = 1_800_000_000
+REGION = "us-east-1"
+
+# Whatever the developer's own AWS configuration says, these tests talk to nobody but moto and the simulator.
+_ISOLATION = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_UNWANTED = ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DRS")
+
+
+@contextmanager
+def aws() -> Iterator[None]:
+    """An empty AWS account in this process, whatever the environment says."""
+    with mock.patch.dict(os.environ, _ISOLATION):
+        for name in _UNWANTED:
+            os.environ.pop(name, None)
+        with mock_aws():
+            yield
+
+
+def create_tables() -> Any:
+    """The template's tables, and a DynamoDB client for looking into them."""
+    dynamodb = boto3.client("dynamodb")
+    create_table(dynamodb, "ExecutionTable", EXECUTION_TABLE)
+    create_table(dynamodb, "PlanTable", PLAN_TABLE)
+    return dynamodb
+
+
+def environment(drs_endpoint: str, **parameters: str) -> dict[str, str]:
+    """What the template puts into each function's environment; `parameters` replace the template's defaults."""
+    tables = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE}
+    return function_environment(tables, DrsEndpointUrl=drs_endpoint, **parameters)
+
+
+class Orchestrator:
+    """The tasks of one deployment, called as its functions call them; to be used inside `aws()`.
+
+    The state machine is moto's record of it: executions of it start and stop, nothing runs them. `drive` does.
+    """
+
+    def __init__(self, simulator: SimulatorControl, **parameters: str) -> None:
+        self.simulator = simulator
+        self.now = START
+        self.dynamodb = create_tables()
+        self.stepfunctions = boto3.client("stepfunctions")
+        self.environment = environment(simulator.url, **parameters) | {"STATE_MACHINE_ARN": self._state_machine()}
+        os.environ["STATE_MACHINE_ARN"] = self.environment["STATE_MACHINE_ARN"]
+        self.app = self.another_app()
+        simulator.step(self.now)
+
+    def another_app(self) -> App:
+        """The same deployment seen from another Lambda environment: nothing is shared but the tables and DRS."""
+        return App(Settings.from_environment(self.environment), clock=lambda: self.now)
+
+    def let_pass(self, seconds: int) -> None:
+        """Let time pass, here and in DRS."""
+        self.now += seconds
+        self.simulator.advance(seconds)
+
+    def add_servers(self, *servers: str, **fields: Any) -> None:
+        """Create source servers in DRS, all with the same `fields`."""
+        self.simulator.add_servers([{"sourceServerID": server, **fields} for server in servers])
+
+    def start(self, plan: Mapping[str, Any], execution_type: str = "DRILL") -> str:
+        """Store the plan and start it; returns the execution's id."""
+        put_plan(self.app, plan["PlanId"], dict(plan))
+        return start_execution(self.app, {"PlanId": plan["PlanId"], "ExecutionType": execution_type})["executionId"]
+
+    def prepare(self, execution_id: str, generation: int = 1) -> dict[str, Any]:
+        return prepare_execution(self.app, execution_id, generation)
+
+    def launch(self, execution_id: str, generation: int = 1) -> dict[str, Any]:
+        return launch_waves(self.app, execution_id, generation)
+
+    def check(self, execution_id: str, generation: int = 1, *, after: int = 0) -> dict[str, Any]:
+        """One poll, `after` so many seconds."""
+        if after:
+            self.let_pass(after)
+        return check_drs(self.app, execution_id, generation)
+
+    def begin(self, plan: Mapping[str, Any], execution_type: str = "DRILL") -> str:
+        """Start the plan and launch its first waves."""
+        execution_id = self.start(plan, execution_type)
+        self.prepare(execution_id)
+        self.launch(execution_id)
+        return execution_id
+
+    def drive(self, execution_id: str, generation: int = 1, *, polls: int = 300) -> dict[str, Any]:
+        """Do what the state machine does until the execution has ended; returns its document.
+
+        Raises AssertionError when it has not ended after so many polls.
+        """
+        intervals = self.prepare(execution_id, generation)["intervals"]
+        by_phase = {"PENDING": intervals["pending"], "STARTED": intervals["transition"]}
+        launch = self.launch(execution_id, generation)
+        waves_open, wait = launch["wavesOpen"], intervals["transition"]
+        for _ in range(polls):
+            if waves_open == 0:
+                break
+            check = self.check(execution_id, generation, after=wait)
+            waves_open, wait = check["wavesOpen"], by_phase.get(check["phase"], intervals["progress"])
+            if waves_open and (check["wavesReady"] or launch["jobsWaiting"]):
+                launch = self.launch(execution_id, generation)
+                waves_open = launch["wavesOpen"]
+        else:
+            raise AssertionError(f"still running after {polls} polls: {self.show(execution_id)}")
+        finish_execution(self.app, execution_id, generation)
+        return self.show(execution_id)
+
+    def show(self, execution_id: str) -> dict[str, Any]:
+        return show_execution(self.app, execution_id)
+
+    def server(self, execution_id: str, server_id: str) -> dict[str, Any]:
+        """One server of the execution's document."""
+        document = self.show(execution_id)
+        servers = (server for wave in document["Waves"] for server in wave["Servers"])
+        return next(server for server in servers if server["SourceServerId"] == server_id)
+
+    def drivers(self) -> list[str]:
+        """The names of the state machine executions that were started, oldest first."""
+        arn = self.environment["STATE_MACHINE_ARN"]
+        listed = self.stepfunctions.list_executions(stateMachineArn=arn)["executions"]
+        return [each["name"] for each in sorted(listed, key=lambda each: each["startDate"])]
+
+    def _state_machine(self) -> str:
+        answer = self.stepfunctions.create_state_machine(
+            name=STATE_MACHINE,
+            definition=(PROJECT_ROOT / "statemachine" / "recovery.asl.json").read_text(),
+            roleArn="arn:aws:iam::123456789012:role/state-machine",
+        )
+        return str(answer["stateMachineArn"])
+
+
+def server_id(number: int) -> str:
+    return f"s-{number:017x}"
+
+
+def plan(*waves: Mapping[str, Any], plan_id: str = "shop") -> dict[str, Any]:
+    return {"PlanId": plan_id, "Name": "Web shop", "Waves": list(waves)}
+
+
+def wave(name: str, *servers: str | Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """A wave of servers given by id or as plan documents have them."""
+    listed = [{"SourceServerId": each} if isinstance(each, str) else dict(each) for each in servers]
+    return {"WaveName": name, "Region": REGION, "Servers": listed, **fields}

@@ -1,0 +1,88 @@
+"""Recognising the DRS job that an earlier StartRecovery call created, so that it is never called twice."""
+
+from dataclasses import replace
+
+import pytest
+
+from drs_orchestrator.domain.job import DrsJob, ParticipatingServer
+from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
+from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
+from drs_orchestrator.domain.statuses import ExecutionType
+
+INTENT = 1_000_000
+SERVERS = ("s-00000000000000001", "s-00000000000000002")
+RECORD = Job(
+    key=JobKey(2, 1),
+    wave_name="web",
+    region="us-east-1",
+    account_id=None,
+    servers={server: ServerProgress() for server in SERVERS},
+    intent_time=INTENT,
+)
+OURS = DrsJob(
+    job_id="drsjob-00000000000000001",
+    type="LAUNCH",
+    status="PENDING",
+    initiated_by="START_DRILL",
+    created=INTENT + 1.0,
+    ended=None,
+    servers=tuple(ParticipatingServer(server, "PENDING") for server in SERVERS),
+    tags=job_tags("exec-1", RECORD),
+)
+UNTAGGED = replace(OURS, tags={"Owner": "somebody"})
+
+
+def found(*seen: DrsJob, execution_type: ExecutionType = ExecutionType.DRILL) -> DrsJob | None:
+    return find_own_job("exec-1", execution_type, RECORD, seen)
+
+
+def test_a_job_carries_its_execution_wave_and_chunk_in_few_plain_tags() -> None:
+    assert job_tags("exec-1", RECORD) == {
+        "drs-orchestrator:execution-id": "exec-1",
+        "drs-orchestrator:wave": "2",
+        "drs-orchestrator:chunk": "1",
+    }
+
+
+def test_a_job_is_found_by_its_tags_whatever_else_it_carries() -> None:
+    assert found(UNTAGGED, replace(OURS, tags={**OURS.tags, "aws:extra": "x"}, servers=())) is not None
+
+
+def test_a_job_whose_tags_were_lost_is_found_by_servers_initiator_and_time() -> None:
+    assert found(UNTAGGED) is UNTAGGED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(replace(OURS, tags=job_tags("exec-2", RECORD)), id="another execution"),
+        pytest.param(replace(OURS, tags=OURS.tags | {"drs-orchestrator:chunk": "0"}), id="another chunk"),
+        pytest.param(replace(UNTAGGED, created=INTENT - CLOCK_SKEW_SECONDS - 1.0), id="older than the intent"),
+        pytest.param(replace(UNTAGGED, initiated_by="START_RECOVERY"), id="a recovery, not our drill"),
+        pytest.param(replace(UNTAGGED, servers=OURS.servers[:1]), id="other servers"),
+        pytest.param(replace(OURS, type="TERMINATE"), id="a termination"),
+        pytest.param(replace(OURS, type="CREATE_CONVERTED_SNAPSHOT"), id="a snapshot conversion"),
+    ],
+)
+def test_a_job_that_is_not_the_result_of_our_call_is_never_adopted(other: DrsJob) -> None:
+    assert found(other) is None
+
+
+def test_clocks_that_disagree_a_little_do_not_hide_a_job() -> None:
+    early = replace(UNTAGGED, created=float(INTENT - CLOCK_SKEW_SECONDS))
+
+    assert found(early) is early
+
+
+def test_a_recovery_is_recognised_by_its_own_initiator() -> None:
+    recovery = replace(UNTAGGED, initiated_by="START_RECOVERY")
+
+    assert found(recovery, execution_type=ExecutionType.RECOVERY) is recovery
+
+
+def test_a_call_may_be_repeated_only_when_it_can_no_longer_take_effect() -> None:
+    called = replace(RECORD, called_time=INTENT)
+
+    assert not may_call_again(called, settle_seconds=120, now=INTENT + 119)
+    assert may_call_again(called, settle_seconds=120, now=INTENT + 120)
+    assert may_call_again(RECORD, settle_seconds=120, now=INTENT)
