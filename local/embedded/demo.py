@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from embedded.errors import EmbeddedError
-from embedded.stack import PROJECT_ROOT, Stack
+from embedded.stack import PROJECT_ROOT, Stack, load_scenario
 
 PLAN_FILE = PROJECT_ROOT / "plans" / "three-tier.yaml"
 PLAN_ID = "three-tier"
-SCENARIO = "three-tier"
-# A job of ten minutes takes two seconds, a wait of 45 seconds not quite one.
-SPEED = 300.0
+SCENARIO_FILE = PROJECT_ROOT / "local" / "scenarios" / "three-tier.yaml"
+# What runs on each server once it is up; the RECOVERY waits for it.
+LAUNCH_ACTIONS = [
+    {"name": "Check disk space", "seconds": 120},
+    {"name": "Register with the load balancer", "seconds": 240},
+]
+# A job of ten minutes takes two and a half seconds, a wait of 45 seconds not quite one.
+SPEED = 240.0
 WAIT_SCALE = 0.02
 
 STYLES = {"COMPLETED": "green", "LAUNCHED": "green", "PARTIAL": "yellow", "FAILED": "red", "TIMED_OUT": "red"}
@@ -36,8 +42,9 @@ def run(say: Callable[[str], None]) -> int:
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="drs-demo-") as folder,
-        Stack(Path(folder), wait_scale=WAIT_SCALE, speed=SPEED, scenario=SCENARIO, report=say) as stack,
+        Stack(Path(folder), wait_scale=WAIT_SCALE, speed=SPEED, report=say) as stack,
     ):
+        load_scenario(stack.env["DRS_SIMULATOR_URL"], _scenario_with_launch_actions())
         environment = {**os.environ, **stack.env}
         _drctl("plan", "put", str(PLAN_FILE), env=environment)
         for kind, meaning in (
@@ -52,6 +59,14 @@ def run(say: Callable[[str], None]) -> int:
         _show(executions, calls)
     say(f"everything is stopped; the demo took {time.monotonic() - began:.0f} s")
     return 0 if _as_expected(executions, calls) else 1
+
+
+def _scenario_with_launch_actions() -> dict[str, Any]:
+    scenario: dict[str, Any] = yaml.safe_load(SCENARIO_FILE.read_text())
+    for world in scenario["worlds"]:
+        for server in world["servers"]:
+            server["launchActions"] = LAUNCH_ACTIONS
+    return scenario
 
 
 def _drctl(*arguments: str, env: Mapping[str, str], may_fail: bool = False) -> None:
@@ -127,29 +142,23 @@ def _table(execution: Mapping[str, Any]) -> Table:
         _styled(execution["Status"]),
         "" if seconds is None else f" in {seconds} s",
     )
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 2))
-    for heading in ("Wave", "Server", "Status", "Instance", "Launched in", "Post-launch actions"):
-        table.add_column(heading, no_wrap=True)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("Wave", "Server", "Outcome", "Instance", "Actions after launch"):
+        table.add_column(heading)
     for wave in execution["Waves"]:
         for position, server in enumerate(wave["Servers"]):
             table.add_row(
-                _wave_cell(wave) if position == 0 else "",
+                f"{wave['WaveName']} {_duration(wave, 'StartTime', 'EndTime')}" if position == 0 else "",
                 server.get("Name") or server["SourceServerId"],
-                _styled(server["Status"]),
+                Text.assemble(_styled(server["Status"]), " ", _duration(server, "LaunchTime", "LaunchedTime")),
                 server.get("InstanceId", "-"),
-                _duration(server.get("LaunchTime"), server.get("LaunchedTime")),
-                _styled(server.get("PostLaunchActionsStatus", "-").replace("NOT_CONFIGURED", "none")),
+                _styled(server.get("PostLaunchActionsStatus", "-")),
             )
     return table
 
 
-def _wave_cell(wave: Mapping[str, Any]) -> Text:
-    took = _duration(wave.get("StartTime"), wave.get("EndTime"))
-    return Text.assemble(f"{wave['WaveName']} ", _styled(wave["Status"]), f" {took}")
-
-
-def _duration(start: int | None, end: int | None) -> str:
-    return "-" if start is None or end is None else f"{end - start} s"
+def _duration(document: Mapping[str, Any], start: str, end: str) -> str:
+    return f"{document[end] - document[start]} s" if start in document and end in document else ""
 
 
 def _styled(status: str) -> Text:

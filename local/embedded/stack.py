@@ -309,11 +309,12 @@ def down(state_dir: Path = DEFAULT_STATE_DIR) -> bool:
     return Stack(state_dir).down()
 
 
-def load_scenario(simulator_url: str, scenario: str) -> None:
-    """Put the servers of local/scenarios/SCENARIO.yaml into the simulator."""
-    answer = httpx.post(f"{simulator_url}/_sim/scenario", json={"file": scenario}, timeout=30.0, trust_env=False)
+def load_scenario(simulator_url: str, scenario: str | Mapping[str, Any]) -> None:
+    """Put a scenario's servers into the simulator: a name in local/scenarios, or the document itself."""
+    document = {"file": scenario} if isinstance(scenario, str) else scenario
+    answer = httpx.post(f"{simulator_url}/_sim/scenario", json=document, timeout=30.0, trust_env=False)
     if answer.is_error:
-        raise EmbeddedError(f"The simulator refused the scenario {scenario!r}: {answer.text}")
+        raise EmbeddedError(f"The simulator refused the scenario: {answer.text}")
 
 
 def _simulator_is_ready(url: str) -> bool:
