@@ -1,0 +1,319 @@
+"""docs/openapi.yaml is the truth about the API: schemathesis sends the handler what the document allows and forbids.
+
+In process: a WSGI application stands where API Gateway stands and makes proxy events of requests; the tables are
+moto's, made from the template. DRS can't be reached, so starting a plan by tags is answered with 503.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import boto3
+import pytest
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, Phase, settings
+from moto import mock_aws
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import unsupported_method
+from werkzeug.test import Client
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
+
+STAGE = "/v1"
+
+# Which methods there are is the gateway's work. 503 is a documented answer, because DRS can't be reached here; an
+# undocumented 5xx still fails the check of the status code.
+EXCLUDED = [unsupported_method, not_a_server_error]
+
+
+class Template(yaml.SafeLoader):
+    """Reads a SAM template, leaving its short forms (!Ref, !Sub) unresolved."""
+
+
+Template.add_multi_constructor("!", lambda _, suffix, node: f"{suffix} {node.value}")
+
+
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), Loader=Template)  # noqa: S506
+TABLES = ("ExecutionTable", "PlanTable")
+
+
+class Gateway:
+    """API Gateway in front of one proxy function, as a WSGI application: routes by the OpenAPI document."""
+
+    def __init__(self) -> None:
+        self._routes = [
+            (method.upper(), path, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)))
+            for path, item in DOCUMENT["paths"].items()
+            for method in item
+            if method != "parameters"
+        ]
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        path = environ["REQUEST_URI"].partition("?")[0].removeprefix(STAGE)
+        method = environ["REQUEST_METHOD"]
+        route = next(
+            (
+                (resource, match)
+                for verb, resource, regex in self._routes
+                if verb == method and (match := regex.fullmatch(path))
+            ),
+            None,
+        )
+        if route is None:
+            start_response("403 Forbidden", [("Content-Type", "application/json")])
+            return [b'{"message":"Missing Authentication Token"}']
+        resource, match = route
+        query: dict[str, list[str]] = {}
+        for name, value in parse_qsl(environ["QUERY_STRING"], keep_blank_values=True):
+            query.setdefault(name, []).append(value)
+        headers = {
+            key.removeprefix("HTTP_").replace("_", "-").title(): value
+            for key, value in environ.items()
+            if key.startswith("HTTP_") or key == "CONTENT_TYPE"
+        }
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode("utf-8", "replace")
+        # Imported when it is called, because a function reads its environment when it starts.
+        from api.handler import handler
+
+        answer = handler(
+            {
+                "resource": resource,
+                "path": unquote(path),
+                "httpMethod": method,
+                "headers": headers or None,
+                "multiValueHeaders": {name: [value] for name, value in headers.items()} or None,
+                "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+                "multiValueQueryStringParameters": query or None,
+                "pathParameters": {name: unquote(value) for name, value in match.groupdict().items()} or None,
+                "stageVariables": None,
+                "requestContext": {"resourcePath": resource, "httpMethod": method, "stage": "v1", "requestId": "test"},
+                "body": body or None,
+                "isBase64Encoded": False,
+            },
+            SimpleNamespace(
+                function_name="api", memory_limit_in_mb=512, invoked_function_arn="", aws_request_id="test"
+            ),
+        )
+        answer_headers = {name: values[0] for name, values in (answer.get("multiValueHeaders") or {}).items()}
+        start_response(f"{answer['statusCode']} Answer", list((answer_headers | (answer.get("headers") or {})).items()))
+        return [answer.get("body", "").encode()]
+
+
+SCHEMA = schemathesis.openapi.from_path(ROOT / "docs" / "openapi.yaml")
+SCHEMA.raw_schema.pop("security")  # who may call is the gateway's work too
+SCHEMA.app = GATEWAY = Gateway()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aws() -> Iterator[None]:
+    """moto's AWS with the tables of the template, and the function's environment."""
+    numbers = {
+        name: "1"
+        for name in TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+        if name.endswith(("_SECONDS", "_DRIVER"))
+    }
+    environment = numbers | {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "EXECUTION_TABLE_NAME": "ExecutionTable",
+        "PLAN_TABLE_NAME": "PlanTable",
+        "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:recovery",
+        "DRS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "TARGET_ROLE_NAME": "drs-orchestrator",
+        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+    }
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        create_tables()
+        states: Any = boto3.client("stepfunctions")
+        definition = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+        states.create_state_machine(
+            name="recovery", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/any"
+        )
+        from drs_orchestrator.bootstrap import app
+
+        app.cache_clear()
+        yield
+        app.cache_clear()
+
+
+def create_tables() -> None:
+    dynamodb: Any = boto3.client("dynamodb")
+    for name in TABLES:
+        properties = TEMPLATE["Resources"][name]["Properties"]
+        known = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        dynamodb.create_table(TableName=name, **{key: properties[key] for key in known if key in properties})
+
+
+def empty_tables() -> None:
+    dynamodb: Any = boto3.client("dynamodb")
+    for name in TABLES:
+        dynamodb.delete_table(TableName=name)
+    create_tables()
+
+
+def keep_to_the_words_of_the_document(case: Any) -> None:
+    """Mend in a valid request what the document forbids in words, because a JSON Schema can't say it."""
+    if not case.meta.generation.mode.is_positive:
+        return
+    case.query.pop("nextToken", None)  # only a token that the API gave is valid
+    if case.operation.label == "PUT /plans/{PlanId}":
+        case.body["PlanId"] = case.path_parameters["PlanId"]
+        for index, wave in enumerate(case.body["Waves"]):
+            wave["WaveName"] = f"{wave['WaveName'][:50].strip()}-{index}"
+            wave.pop("DependsOn", None)
+            for place, server in enumerate(wave.get("Servers", ())):
+                server["SourceServerId"] = f"s-{index * 10_000 + place:017x}"
+
+
+EXAMPLES = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@SCHEMA.parametrize()
+@EXAMPLES
+def test_the_handler_answers_every_request_as_the_document_says(case: Any) -> None:
+    keep_to_the_words_of_the_document(case)
+    case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+class Journeys(SCHEMA.as_state_machine()):  # type: ignore[misc]
+    """Walks along the document's links: what was created is read, started, shown and deleted."""
+
+    def setup(self) -> None:
+        empty_tables()
+
+    def before_call(self, case: Any) -> None:
+        keep_to_the_words_of_the_document(case)
+
+    def validate_response(self, response: Any, case: Any, **_: Any) -> None:
+        case.validate_response(response, excluded_checks=EXCLUDED)
+
+
+def test_requests_that_follow_each_other_are_answered_as_the_document_says() -> None:
+    Journeys.run(settings=settings(EXAMPLES, max_examples=20, stateful_step_count=6))
+
+
+PLAN = {
+    "Name": "Web shop",
+    "Waves": [
+        {
+            "WaveName": "database",
+            "Region": "us-east-1",
+            "AccountId": "123456789012",
+            "Servers": [{"SourceServerId": "s-00000000000000001", "RecoverySnapshotId": "pit-00000000000000001"}],
+        },
+        {"WaveName": "web", "Region": "us-east-1", "Servers": [{"SourceServerId": "s-00000000000000002"}]},
+    ],
+}
+
+
+def api(method: str, path: str, body: object = None, **parameters: Any) -> tuple[int, Any]:
+    """Send one request and hold the answer to the document."""
+    if body is not None:
+        parameters |= {"body": body, "media_type": "application/json"}
+    response = SCHEMA[path][method].Case(**parameters).call_and_validate(excluded_checks=EXCLUDED)
+    return response.status_code, response.json() if response.content else None
+
+
+def test_a_plan_is_created_replaced_read_listed_and_deleted_as_documented() -> None:
+    at = {"path_parameters": {"PlanId": "shop"}}
+
+    assert api("PUT", "/plans/{PlanId}", PLAN, **at)[0] == 201
+    status, stored = api("PUT", "/plans/{PlanId}", PLAN | {"PlanId": "shop"}, **at)
+    assert status == 200
+    assert api("GET", "/plans/{PlanId}", **at) == (200, stored)
+    assert stored["Waves"][1]["DependsOn"] == ["database"]
+    assert "shop" in [plan["PlanId"] for plan in api("GET", "/plans", query={"limit": 100})[1]["plans"]]
+    assert api("DELETE", "/plans/{PlanId}", **at) == (204, None)
+    assert api("GET", "/plans/{PlanId}", **at)[0] == 404
+    assert api("DELETE", "/plans/{PlanId}", **at)[0] == 404
+
+
+def test_an_execution_is_started_once_per_token_shown_and_listed_as_documented() -> None:
+    api("PUT", "/plans/{PlanId}", PLAN, path_parameters={"PlanId": "shop"})
+    request = {"PlanId": "shop", "ExecutionType": "DRILL", "ClientToken": "once"}
+
+    status, started = api("POST", "/executions", request)
+    assert status == 202
+    assert api("POST", "/executions", request) == (202, started)
+    assert api("POST", "/executions", request | {"ExecutionType": "RECOVERY"})[0] == 409
+    _, shown = api("GET", "/executions/{ExecutionId}", path_parameters={"ExecutionId": started["executionId"]})
+    assert [wave["WaveName"] for wave in shown["Waves"]] == ["database", "web"]
+    _, page = api("GET", "/executions", query={"status": "PENDING", "limit": 100})
+    assert started["executionId"] in [execution["ExecutionId"] for execution in page["executions"]]
+
+
+def test_the_pages_of_a_list_join_without_gap_or_repetition() -> None:
+    api("PUT", "/plans/{PlanId}", PLAN, path_parameters={"PlanId": "shop"})
+    for _ in range(5):
+        api("POST", "/executions", {"PlanId": "shop", "ExecutionType": "DRILL"})
+    _, whole = api("GET", "/executions", query={"status": "PENDING", "limit": 100})
+
+    paged: list[str] = []
+    query: dict[str, Any] = {"status": "PENDING", "limit": 2}
+    while True:
+        _, page = api("GET", "/executions", query=query)
+        paged += [execution["ExecutionId"] for execution in page["executions"]]
+        if "nextToken" not in page:
+            break
+        query = query | {"nextToken": page["nextToken"]}
+
+    assert sorted(paged) == sorted(execution["ExecutionId"] for execution in whole["executions"])
+
+
+def test_every_fault_of_a_plan_is_listed() -> None:
+    faulty = {
+        "PlanId": "other",
+        "Nmae": "x",
+        "Waves": [{"WaveName": "a", "DependsOn": ["b"], "Region": "moon", "Servers": []}],
+    }
+
+    status, answer = api("PUT", "/plans/{PlanId}", faulty, path_parameters={"PlanId": "shop"})
+
+    assert status == 400
+    assert {detail["pointer"] for detail in answer["details"]} == {
+        "/Name",
+        "/Nmae",
+        "/PlanId",
+        "/Waves/0/DependsOn/0",
+        "/Waves/0/Region",
+        "/Waves/0/Servers",
+    }
+
+
+def test_a_body_of_more_than_a_megabyte_is_refused_as_documented() -> None:
+    large = PLAN | {"Description": "x" * 1_000_001}
+
+    assert api("PUT", "/plans/{PlanId}", large, path_parameters={"PlanId": "shop"})[0] == 413
+
+
+@pytest.mark.parametrize("body", ["", "{", "[" * 100_000, '{"a": NaN}', "\x00", '"\\ud800"'])
+def test_a_body_that_is_no_request_is_answered_with_400_and_a_sentence(body: str) -> None:
+    for method, path in (("PUT", "/plans/shop"), ("POST", "/executions")):
+        answer = Client(GATEWAY).open(STAGE + path, method=method, data=body, content_type="application/json")
+
+        assert answer.status_code == 400
+        assert json.loads(answer.text)["message"]
+
+
+def test_the_document_lists_exactly_the_routes_of_the_template() -> None:
+    events = TEMPLATE["Resources"]["ApiFunction"]["Properties"]["Events"].values()
+
+    assert {(event["Properties"]["Method"].upper(), event["Properties"]["Path"]) for event in events} == {
+        (method.upper(), path) for path, item in DOCUMENT["paths"].items() for method in item if method != "parameters"
+    }
