@@ -20,6 +20,14 @@ REPLICATION_STATES = (
     "STALLED",
     "DISCONNECTED",
 )
+# Steps of the first replication a server does not need when a replication server for it runs already.
+USUALLY_SKIPPED = (
+    "CREATE_SECURITY_GROUP",
+    "LAUNCH_REPLICATION_SERVER",
+    "BOOT_REPLICATION_SERVER",
+    "AUTHENTICATE_WITH_SERVICE",
+    "DOWNLOAD_REPLICATION_SOFTWARE",
+)
 WITHOUT_RECOVERY_POINT = ("INITIATING", "INITIAL_SYNC")
 
 OPERATING_SYSTEMS = {
@@ -35,7 +43,7 @@ def add_server(world: World, document: dict[str, Any], now: float, profiles: set
 
     Everything is optional: sourceServerID, name, hostname, tags, os (linux, windows or a full text), profile,
     replicationState, lag, recoveryMode, launchDisposition, terminationProtection, stagingAccountID, diskGiB, ramGiB,
-    cores, instanceType, addedSecondsAgo, recoverySnapshots (how many), launchActions.
+    cores, instanceType, addedSecondsAgo, skippedInitiationSteps, recoverySnapshots (how many), launchActions.
     """
     given = dict(document)
     number = len(world.servers) + 1
@@ -61,12 +69,13 @@ def add_server(world: World, document: dict[str, Any], now: float, profiles: set
         added=now - float(given.pop("addedSecondsAgo", 2 * _DAY)),
         tags=tags,
         operating_system=OPERATING_SYSTEMS.get(system, system),
-        disk_bytes=int(given.pop("diskGiB", 8)) * views.GIGABYTE,
-        ram_bytes=int(given.pop("ramGiB", 1)) * views.GIGABYTE,
+        disk_bytes=round(float(given.pop("diskGiB", 8)) * views.GIBIBYTE),
+        ram_bytes=round(float(given.pop("ramGiB", 1)) * views.GIBIBYTE),
         cores=int(given.pop("cores", 2)),
         instance_type=str(given.pop("instanceType", "c5.large")),
         source_instance_id=views.stable_id("i-", f"source of {server_id}"),
         mac_address=views.mac_address(server_id),
+        skipped_steps=list(given.pop("skippedInitiationSteps", USUALLY_SKIPPED)),
         replication_state=_choice(given, "replicationState", REPLICATION_STATES, "CONTINUOUS"),
         lag=str(given.pop("lag", "P0D")),
         profile=profile,

@@ -22,25 +22,25 @@ Document = dict[str, Any]
 
 CPU_MODEL = "Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz"
 AGENT_VERSION = "1.1.31"
-GIGABYTE = 1 << 30
-_INITIATION_STEPS = (
-    ("WAIT", "SUCCEEDED"),
-    ("CREATE_SECURITY_GROUP", "SKIPPED"),
-    ("LAUNCH_REPLICATION_SERVER", "SKIPPED"),
-    ("BOOT_REPLICATION_SERVER", "SKIPPED"),
-    ("AUTHENTICATE_WITH_SERVICE", "SKIPPED"),
-    ("DOWNLOAD_REPLICATION_SOFTWARE", "SKIPPED"),
-    ("CREATE_STAGING_DISKS", "SUCCEEDED"),
-    ("ATTACH_STAGING_DISKS", "SUCCEEDED"),
-    ("PAIR_REPLICATION_SERVER_WITH_AGENT", "SUCCEEDED"),
-    ("CONNECT_AGENT_TO_REPLICATION_SERVER", "SUCCEEDED"),
-    ("START_DATA_TRANSFER", "SUCCEEDED"),
+GIBIBYTE = 1 << 30
+INITIATION_STEPS = (
+    "WAIT",
+    "CREATE_SECURITY_GROUP",
+    "LAUNCH_REPLICATION_SERVER",
+    "BOOT_REPLICATION_SERVER",
+    "AUTHENTICATE_WITH_SERVICE",
+    "DOWNLOAD_REPLICATION_SOFTWARE",
+    "CREATE_STAGING_DISKS",
+    "ATTACH_STAGING_DISKS",
+    "PAIR_REPLICATION_SERVER_WITH_AGENT",
+    "CONNECT_AGENT_TO_REPLICATION_SERVER",
+    "START_DATA_TRANSFER",
 )
 
 
 def timestamp(epoch: float) -> str:
-    """ISO 8601 with microseconds and ``+00:00``, as the real service writes it (its model's pattern wants a ``Z``)."""
-    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="microseconds")
+    """ISO 8601 in UTC as the real service writes it: ``+00:00`` where its model says ``Z``, microseconds unless 0."""
+    return datetime.fromtimestamp(epoch, UTC).isoformat()
 
 
 def duration(seconds: float) -> str:
@@ -113,9 +113,12 @@ def source_server(world: World, item: SourceServer, now: float, api_shape: str) 
         "arn": world.arn(f"source-server/{item.id}"),
         "dataReplicationInfo": {
             "dataReplicationInitiation": {
-                "nextAttemptDateTime": timestamp(item.added + 60),
+                "nextAttemptDateTime": timestamp(item.added // 300 * 300 + 1800),
                 "startDateTime": timestamp(item.added),
-                "steps": [{"name": name, "status": status} for name, status in _INITIATION_STEPS],
+                "steps": [
+                    {"name": name, "status": "SKIPPED" if name in item.skipped_steps else "SUCCEEDED"}
+                    for name in INITIATION_STEPS
+                ],
             },
             "dataReplicationState": item.replication_state,
             "lagDuration": item.lag,
@@ -188,7 +191,7 @@ def recovery_instance(world: World, item: RecoveryInstance, now: float) -> Docum
     """A recovery instance; that of a server that is gone keeps what it needs of it."""
     server = world.servers.get(item.server_id)
     hostname = server.hostname if server else item.id
-    disk_bytes = server.disk_bytes if server else 8 * GIGABYTE
+    disk_bytes = server.disk_bytes if server else 8 * GIBIBYTE
     return {
         "arn": world.arn(f"recovery-instance/{item.id}"),
         "agentVersion": AGENT_VERSION,
@@ -218,7 +221,7 @@ def recovery_instance(world: World, item: RecoveryInstance, now: float) -> Docum
             "lastUpdatedDateTime": timestamp(item.launched),
             "networkInterfaces": [{"ips": [], "isPrimary": True, "macAddress": mac_address(item.id)}],
             "os": {"fullString": server.operating_system if server else ""},
-            "ramBytes": server.ram_bytes if server else GIGABYTE,
+            "ramBytes": server.ram_bytes if server else GIBIBYTE,
         },
         "sourceServerID": item.server_id,
         "tags": dict(item.tags),

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 import botocore.session
 from botocore.model import OperationModel, Shape, StructureShape
 
+from drs_simulator import ids
 from drs_simulator.calls import Call
 from drs_simulator.errors import DrsError, internal, invalid
 from drs_simulator.operations import OPERATIONS
@@ -61,6 +62,7 @@ class Wire:
     def __init__(self, simulator: Simulator, account_of: Callable[[str], str]) -> None:
         self._simulator = simulator
         self._account_of = account_of
+        self._answered = 0
         self._model = botocore.session.get_session().get_service_model("drs")
         self._operations: dict[tuple[str, str], OperationModel] = {}
         for name in self._model.operation_names:
@@ -150,12 +152,17 @@ class Wire:
         document = outcome.document or {}
         if model is None or model.output_shape is None:
             status = model.http.get("responseCode", 200) if model else 200
-            return Response(status, _headers(), b"" if status == 204 else b"{}", outcome.delay)
+            return Response(status, self._headers(), b"" if status == 204 else b"{}", outcome.delay)
         _must_fit(document, model.output_shape)
-        return Response(model.http.get("responseCode", 200), _headers(), _json(document), outcome.delay)
+        return Response(model.http.get("responseCode", 200), self._headers(), _json(document), outcome.delay)
+
+    def _headers(self) -> dict[str, str]:
+        self._answered += 1
+        request_id = ids.uuid4(f"{self._simulator.seed}/request", self._answered)
+        return {"content-type": "application/json", "x-amzn-RequestId": request_id}
 
     def _encode_error(self, error: DrsError, delay: float) -> Response:
-        headers = {**_headers(), "x-amzn-ErrorType": error.name}
+        headers = {**self._headers(), "x-amzn-ErrorType": error.name}
         shape = next((known for known in self._model.error_shapes if known.name == error.name), None)
         if not isinstance(shape, StructureShape):
             return Response(FRONT_DOOR_STATUS.get(error.name, 400), headers, _json(error.members), delay)
@@ -185,10 +192,6 @@ def _validation_error(found: list[Fault]) -> DrsError:
         "cannotParse" if any(fault.wrong_type for fault in found) else "fieldValidationFailed",
         [{"name": fault.path.lstrip("/").replace("/", "."), "message": fault.message} for fault in found],
     )
-
-
-def _headers() -> dict[str, str]:
-    return {"content-type": "application/json"}
 
 
 def _json(document: dict[str, Any]) -> bytes:

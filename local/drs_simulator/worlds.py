@@ -123,6 +123,7 @@ class SourceServer:
     instance_type: str
     source_instance_id: str
     mac_address: str
+    skipped_steps: list[str]
     replication_state: str = "CONTINUOUS"
     lag: str = "P0D"
     profile: str | None = None
