@@ -1,6 +1,5 @@
 """The one place where settings, adapters and the clock are put together; tasks get the result and nothing else."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,9 @@ from functools import cache, cached_property
 from drs_orchestrator.adapters.drivers import Drivers
 from drs_orchestrator.adapters.drs import DrsAccounts
 from drs_orchestrator.adapters.execution_store import ExecutionStore
+from drs_orchestrator.adapters.launch_queue import LaunchQueue
 from drs_orchestrator.adapters.plan_store import PlanStore
+from drs_orchestrator.adapters.server_locks import ServerLocks
 from drs_orchestrator.settings import Settings
 
 
@@ -29,6 +30,14 @@ class App:
         return ExecutionStore(self.settings.execution_table)
 
     @cached_property
+    def locks(self) -> ServerLocks:
+        return ServerLocks(self.settings.execution_table, self.executions.is_over)
+
+    @cached_property
+    def queue(self) -> LaunchQueue:
+        return LaunchQueue(self.settings.execution_table, self.executions.is_over)
+
+    @cached_property
     def plans(self) -> PlanStore:
         return PlanStore(self.settings.plan_table)
 
@@ -38,7 +47,12 @@ class App:
 
     @cached_property
     def drivers(self) -> Drivers:
-        return Drivers(os.environ["STATE_MACHINE_ARN"])
+        return Drivers(self.settings.state_machine_arn)
+
+    @property
+    def account_id(self) -> str:
+        """The account the orchestrator runs in: what a wave without AccountId means."""
+        return self.settings.state_machine_arn.split(":")[4]
 
 
 @cache

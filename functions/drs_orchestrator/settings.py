@@ -16,6 +16,7 @@ from drs_orchestrator.domain.progress import Limits
 class Settings:
     execution_table: str
     plan_table: str
+    state_machine_arn: str
     drs_endpoint_url: str | None
     target_role_name: str
     intervals: Intervals
@@ -34,6 +35,7 @@ class Settings:
         return Settings(
             execution_table=environment["EXECUTION_TABLE_NAME"],
             plan_table=environment["PLAN_TABLE_NAME"],
+            state_machine_arn=environment["STATE_MACHINE_ARN"],
             drs_endpoint_url=environment["DRS_ENDPOINT_URL"] or None,
             target_role_name=environment["TARGET_ROLE_NAME"],
             intervals=Intervals(

@@ -168,6 +168,7 @@ def job(execution_id: str, job: Job) -> dict[str, Any]:
         "MissingSince": job.missing_since,
         "Finished": job.finished,
         "StatusReason": job.status_reason,
+        "Queued": job.queued or None,
         "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
     }
 
@@ -190,6 +191,7 @@ def read_job(item: Mapping[str, Any]) -> Job:
         missing_since=item.get("MissingSince"),
         finished=item["Finished"],
         status_reason=item.get("StatusReason"),
+        queued=item.get("Queued", False),
     )
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from drs_orchestrator.adapters import execution_items as items
-from drs_orchestrator.adapters.table import client, pack, query, unpack
+from drs_orchestrator.adapters.table import client, pack, put_if, query, succeeds, unpack
 from drs_orchestrator.domain.plan import Plan, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, Wave
 from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, may_follow, predecessors
@@ -76,6 +76,11 @@ class ExecutionStore:
     def get(self, execution_id: str) -> Execution | None:
         item = self._get(items.header_key(execution_id))
         return items.read_header(item) if item else None
+
+    def is_over(self, execution_id: str) -> bool | None:
+        """Whether the execution has ended; None when there is no such execution."""
+        item = self._get(items.header_key(execution_id))
+        return items.read_header(item).status.is_final if item else None
 
     def records(self, execution_id: str) -> list[dict[str, Any]]:
         """Every record of the execution, as plain dictionaries, in order of their keys."""
@@ -142,8 +147,9 @@ class ExecutionStore:
 
     def record_intent(self, execution: Execution, job: Job, now: int) -> Job | None:
         """Note that StartRecovery is about to be called for the job; None when somebody else was faster."""
-        first = job.intent_time if job.intent_time is not None else now
-        intended = replace(job, intent_time=first, called_time=now, version=job.version + 1, status_reason=None)
+        intended = replace(job, called_time=now, version=job.version + 1, status_reason=None)
+        if job.intent_time is None:
+            intended = replace(intended, intent_time=now, polls_at_launch=execution.poll_count)
         header = self._header_update(
             execution,
             "ADD ActiveJobs :job",
@@ -154,7 +160,7 @@ class ExecutionStore:
     def save_job(self, execution: Execution, job: Job) -> Job | None:
         """Replace the job's record; None when somebody else has replaced it since it was read."""
         saved = replace(job, version=job.version + 1)
-        return saved if self._put_if(self._replace_job(execution, saved)["Put"]) else None
+        return saved if put_if(self._dynamodb, **self._replace_job(execution, saved)["Put"]) else None
 
     # -- observing -------------------------------------------------------------------------------------------------
 
@@ -167,14 +173,13 @@ class ExecutionStore:
         """Write a wave with a new status; False when its record has already moved on."""
         allowed = [status.value for status in predecessors(wave.status)]
         values = {f":s{i}": status for i, status in enumerate(allowed)}
-        return self._put_if(
-            {
-                "TableName": self._table_name,
-                "Item": pack(items.wave(execution.execution_id, wave)),
-                "ConditionExpression": f"#Status IN ({', '.join(values)})",
-                "ExpressionAttributeNames": {"#Status": "Status"},
-                "ExpressionAttributeValues": pack(values),
-            }
+        return put_if(
+            self._dynamodb,
+            TableName=self._table_name,
+            Item=pack(items.wave(execution.execution_id, wave)),
+            ConditionExpression=f"#Status IN ({', '.join(values)})",
+            ExpressionAttributeNames={"#Status": "Status"},
+            ExpressionAttributeValues=pack(values),
         )
 
     def heartbeat(
@@ -245,7 +250,7 @@ class ExecutionStore:
         return {"Put": {"TableName": self._table_name, "Item": pack(record), "ConditionExpression": condition}}
 
     def _put_once(self, record: dict[str, Any]) -> None:
-        self._put_if(self._put(record)["Put"])
+        put_if(self._dynamodb, **self._put(record)["Put"])
 
     def _replace_job(self, execution: Execution, job: Job) -> dict[str, Any]:
         return {
@@ -268,7 +273,7 @@ class ExecutionStore:
             to = change.status if change.status and may_follow(status, change.status) else None
             update = items.server_update(change, status, to, execution.poll_count + 1, now)
             update |= {"TableName": self._table_name, "Key": pack(key)}
-            if self._conditional(self._dynamodb.update_item, **update):
+            if succeeds(self._dynamodb.update_item, **update):
                 return
 
     def _header_update(self, execution: Execution, expression: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -291,7 +296,7 @@ class ExecutionStore:
             update["ConditionExpression"] += " AND #Status = :from"
             update["ExpressionAttributeNames"] = {"#Status": "Status"}
             update["ExpressionAttributeValues"][":from"] = {"S": only_from.value}
-        answer = self._conditional(self._dynamodb.update_item, **update, ReturnValues="ALL_NEW")
+        answer = succeeds(self._dynamodb.update_item, **update, ReturnValues="ALL_NEW")
         return items.read_header(unpack(answer["Attributes"])) if answer else None
 
     def _transact(self, writes: list[dict[str, Any]]) -> bool:
@@ -303,19 +308,6 @@ class ExecutionStore:
                 return False
             raise
         return True
-
-    def _put_if(self, put: dict[str, Any]) -> bool:
-        return self._conditional(self._dynamodb.put_item, **put) is not None
-
-    @staticmethod
-    def _conditional(call: Callable[..., Any], **arguments: Any) -> Any:
-        """The answer, or None when the condition did not hold."""
-        try:
-            return call(**arguments)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return None
-            raise
 
     @staticmethod
     def _each[T](things: Sequence[T], write: Callable[[T], None]) -> None:

@@ -7,9 +7,7 @@ import gzip
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from drs_orchestrator.adapters.table import client, pack, unpack
+from drs_orchestrator.adapters.table import client, pack, succeeds, unpack
 from drs_orchestrator.domain.plan import Plan, plan_to_document
 
 _SUMMARY = ("PlanId", "Name", "WaveCount", "ServerCount", "UpdatedTime")
@@ -45,17 +43,13 @@ class PlanStore:
 
     def delete(self, plan_id: str) -> bool:
         """False when there is no such plan."""
-        try:
-            self._dynamodb.delete_item(
-                TableName=self._table_name,
-                Key={"PlanId": {"S": plan_id}},
-                ConditionExpression="attribute_exists(PlanId)",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        answer = succeeds(
+            self._dynamodb.delete_item,
+            TableName=self._table_name,
+            Key={"PlanId": {"S": plan_id}},
+            ConditionExpression="attribute_exists(PlanId)",
+        )
+        return answer is not None
 
     def page(self, limit: int, start: dict[str, Any] | None) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """Summaries (`PlanId Name WaveCount ServerCount UpdatedTime`) and the key to go on from, if any."""

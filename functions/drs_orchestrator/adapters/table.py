@@ -1,12 +1,13 @@
 """DynamoDB's attribute values to plain Python and back, and the few calls both stores share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -32,6 +33,21 @@ def query(table: Any, **arguments: Any) -> Iterator[dict[str, Any]]:
     for page in table.get_paginator("query").paginate(**arguments):
         for item in page["Items"]:
             yield unpack(item)
+
+
+def succeeds(call: Callable[..., Any], **arguments: Any) -> Any:
+    """The answer of a conditional call, or None when its condition did not hold."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return None
+        raise
+
+
+def put_if(table: Any, **arguments: Any) -> bool:
+    """put_item with a condition; False when it did not hold."""
+    return succeeds(table.put_item, **arguments) is not None
 
 
 def _plain(value: Any) -> Any:

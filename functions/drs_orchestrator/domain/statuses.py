@@ -25,7 +25,10 @@ class ExecutionStatus(StrEnum):
 
 
 class WaveStatus(StrEnum):
+    """QUEUED: its turn has come, but DRS has no room for it or can't be asked."""
+
     PENDING = "PENDING"
+    QUEUED = "QUEUED"
     LAUNCHING = "LAUNCHING"
     COMPLETED = "COMPLETED"
     PARTIAL = "PARTIAL"
@@ -34,7 +37,7 @@ class WaveStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        return self not in (WaveStatus.PENDING, WaveStatus.LAUNCHING)
+        return self not in (WaveStatus.PENDING, WaveStatus.QUEUED, WaveStatus.LAUNCHING)
 
 
 class ServerStatus(StrEnum):
@@ -74,7 +77,8 @@ _EXECUTION_STEPS: dict[Status, frozenset[Status]] = {
     _E.POLLING: frozenset({_E.COMPLETED, _E.PARTIAL, _E.FAILED}),
 }
 _WAVE_STEPS: dict[Status, frozenset[Status]] = {
-    _W.PENDING: frozenset({_W.LAUNCHING, _W.SKIPPED}),
+    _W.PENDING: frozenset({_W.QUEUED, _W.LAUNCHING, _W.SKIPPED}),
+    _W.QUEUED: frozenset({_W.LAUNCHING, _W.SKIPPED}),
     _W.LAUNCHING: frozenset({_W.COMPLETED, _W.PARTIAL, _W.FAILED}),
 }
 _SERVER_STEPS: dict[Status, frozenset[Status]] = {

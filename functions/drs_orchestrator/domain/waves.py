@@ -17,10 +17,12 @@ class NextWaves:
 def next_waves(waves: Sequence[Wave]) -> NextWaves:
     """The PENDING waves whose dependencies have all ended, or, once a wave stopped the plan, those to skip."""
     pending = [wave for wave in waves if wave.status is WaveStatus.PENDING]
+    not_launched = [wave for wave in waves if wave.status in (WaveStatus.PENDING, WaveStatus.QUEUED)]
     stopper = next((wave for wave in waves if wave.stops_plan), None)
     if stopper:
         reason = f"not launched: wave {stopper.name} has a CRITICAL server that failed"
-        return NextWaves((), tuple(replace(wave, status=WaveStatus.SKIPPED, status_reason=reason) for wave in pending))
+        skipped = (replace(wave, status=WaveStatus.SKIPPED, status_reason=reason) for wave in not_launched)
+        return NextWaves((), tuple(skipped))
     ended = {wave.name for wave in waves if wave.status.is_final}
     return NextWaves(tuple(wave for wave in pending if ended.issuperset(wave.depends_on)), ())
 

@@ -1,25 +1,22 @@
-"""Launch every wave whose dependencies have ended: record the intent, look for an earlier job, call, record.
+"""Launch every wave whose dependencies have ended, as far as DRS has room; what it has not, waits in a queue.
 
-Safe to repeat at any point: an intent without a job is looked up in DRS before StartRecovery is called again, and
-not before the earlier call can no longer take effect.
+Safe to repeat: waves and jobs say in their records how far they are, and `launch_job` never launches twice.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from typing import Any
 
-from drs_orchestrator.adapters.drs import Drs, DrsUnavailable, StartResult
+from drs_orchestrator.adapters.launch_queue import Place
 from drs_orchestrator.bootstrap import App
-from drs_orchestrator.domain.job import DrsJob
-from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
-from drs_orchestrator.domain.progress import refuse
 from drs_orchestrator.domain.records import Execution, Job, JobKey, Wave
-from drs_orchestrator.domain.statuses import ExecutionType, WaveStatus
+from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.waves import next_waves
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.close_waves import close_waves
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
+from drs_orchestrator.tasks.launch_job import Launch, launch_job, place_of
 
 # One invocation begins no further StartRecovery call after this many seconds; the state machine calls it again.
 _BUDGET_SECONDS = 120
@@ -35,12 +32,6 @@ _SUPERSEDED: dict[str, Any] = {
 }
 
 
-class _Launch(StrEnum):
-    LAUNCHED = "LAUNCHED"
-    WAITING = "WAITING"
-    REFUSED = "REFUSED"
-
-
 def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     """`{"outcome": LAUNCHED|SUPERSEDED, "jobsLaunched", "jobsActive", "jobsWaiting", "wavesOpen", "handOver"}`.
 
@@ -52,38 +43,77 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         return dict(_SUPERSEDED)
     waves = app.executions.waves(execution_id)
     deadline = app.clock() + _BUDGET_SECONDS
-    tried: dict[JobKey, _Launch] = {}
+    tried: dict[JobKey, Launch] = {}
     while True:
         waves = close_waves(app, execution, waves)
-        ready = {wave.name: _begin(app, execution, wave) for wave in next_waves(waves).ready}
-        waves = [ready.get(wave.name, wave) for wave in waves]
-        results = _launch_all(app, execution, waves, tried, deadline)
+        begun = {wave.name for wave in waves if wave.status in (WaveStatus.LAUNCHING, WaveStatus.QUEUED)}
+        begun |= {wave.name for wave in next_waves(waves).ready}
+        jobs = {wave.name: app.executions.jobs(execution_id, wave.index) for wave in waves if wave.name in begun}
+        results = _launch_all(app, execution, [job for each in jobs.values() for job in each], tried, deadline)
+        if Launch.SUPERSEDED in results.values() and driven_execution(app, execution_id, generation) is None:
+            return dict(_SUPERSEDED)
         tried |= results
+        waves = [_begin(app, execution, wave) if wave.name in begun else wave for wave in waves]
         # A refused job may end its wave at once and free or skip others; everything else waits for DRS.
-        if _Launch.REFUSED not in results.values():
+        if Launch.REFUSED not in results.values():
             break
-    current = app.executions.heartbeat(execution, now=app.clock(), polled=False, phase=None)
-    if current is None:
-        return dict(_SUPERSEDED)
-    jobs = [
+    open_jobs = [
         job
         for wave in waves
-        if wave.status is WaveStatus.LAUNCHING
+        if wave.name in begun and not wave.status.is_final
         for job in app.executions.jobs(execution_id, wave.index)
         if not job.finished
     ]
+    active = sum(job.job_id is not None for job in open_jobs)
+    waiting = len(open_jobs) - active
+    # Asking DRS for a launch and being put off is asking DRS, too.
+    current = app.executions.heartbeat(execution, now=app.clock(), polled=waiting > active, phase=None)
+    if current is None:
+        return dict(_SUPERSEDED)
     return {
         "outcome": Outcome.LAUNCHED,
-        "jobsLaunched": list(tried.values()).count(_Launch.LAUNCHED),
-        "jobsActive": sum(job.job_id is not None for job in jobs),
-        "jobsWaiting": sum(job.job_id is None for job in jobs),
+        "jobsLaunched": list(tried.values()).count(Launch.LAUNCHED),
+        "jobsActive": active,
+        "jobsWaiting": waiting,
         "wavesOpen": sum(not wave.status.is_final for wave in waves),
         "handOver": current.driver_rounds >= app.settings.max_polls_per_driver,
     }
 
 
+def _launch_all(
+    app: App, execution: Execution, jobs: Sequence[Job], tried: Mapping[JobKey, Launch], deadline: int
+) -> dict[JobKey, Launch]:
+    """Try every job that has no DRS job yet and has not been tried in this invocation."""
+    results: dict[JobKey, Launch] = {}
+    waiting = [job for job in jobs if not job.finished and job.job_id is None and job.key not in tried]
+    by_place: dict[Place, list[Job]] = defaultdict(list)
+    for job in waiting:
+        by_place[place_of(app, job)].append(job)
+    for place, there in by_place.items():
+        ahead = app.queue.ahead_of(place, execution.execution_id, execution.start_time)
+        for job in there:
+            if app.clock() > deadline:
+                return results
+            results[job.key] = launch_job(app, execution, job, ahead)
+        if any(job.queued for job in there):
+            _leave_queue(app, execution, place, there)
+    return results
+
+
+def _leave_queue(app: App, execution: Execution, place: Place, jobs: Sequence[Job]) -> None:
+    """Once nothing of the execution waits for the quota there, the next one's turn has come."""
+    if not any(app.executions.job(execution, job.key).queued for job in jobs):
+        app.queue.leave(place, execution.execution_id, execution.start_time)
+
+
 def _begin(app: App, execution: Execution, wave: Wave) -> Wave:
-    begun = replace(wave, status=WaveStatus.LAUNCHING, start_time=app.clock())
+    """LAUNCHING once a job of the wave may exist in DRS, QUEUED before that."""
+    jobs = app.executions.jobs(execution.execution_id, wave.index)
+    may_exist = any(job.job_id or job.called_time is not None or job.finished for job in jobs)
+    status = WaveStatus.LAUNCHING if may_exist else WaveStatus.QUEUED
+    if wave.status is status or wave.status is WaveStatus.LAUNCHING:
+        return wave
+    begun = replace(wave, status=status, start_time=app.clock() if may_exist else None)
     app.executions.save_wave(execution, begun)
     logger.info(
         "wave changed",
@@ -93,88 +123,3 @@ def _begin(app: App, execution: Execution, wave: Wave) -> Wave:
         status=begun.status.value,
     )
     return begun
-
-
-def _launch_all(
-    app: App, execution: Execution, waves: Sequence[Wave], tried: Mapping[JobKey, _Launch], deadline: int
-) -> dict[JobKey, _Launch]:
-    """Try every job of the launching waves that has no DRS job and has not been tried in this invocation."""
-    results: dict[JobKey, _Launch] = {}
-    for wave in waves:
-        if wave.status is not WaveStatus.LAUNCHING:
-            continue
-        for job in app.executions.jobs(execution.execution_id, wave.index):
-            if job.finished or job.job_id or job.key in tried:
-                continue
-            if app.clock() > deadline:
-                return results
-            results[job.key] = _launch(app, execution, job)
-    return results
-
-
-def _launch(app: App, execution: Execution, job: Job) -> _Launch:
-    drs = app.drs.at(job.account_id, job.region)
-    if job.intent_time is not None:
-        try:
-            found = _find(drs, execution, job)
-        except DrsUnavailable as error:
-            return _wait(app, execution, job, f"an earlier launch can't be looked up: {error}")
-        if found:
-            return _record(app, execution, job, found)
-        if not may_call_again(job, app.settings.launch_settle_seconds, app.clock()):
-            return _wait(app, execution, job, "an earlier StartRecovery call may still take effect")
-    intended = app.executions.record_intent(execution, job, app.clock())
-    if intended is None:
-        # Another driver holds the job or the execution; the next round reads what it did.
-        return _Launch.WAITING
-    outcome = drs.start_recovery(
-        {server_id: server.snapshot_id for server_id, server in job.servers.items()},
-        is_drill=execution.execution_type is ExecutionType.DRILL,
-        tags=job_tags(execution.execution_id, job),
-    )
-    logger.info(
-        "StartRecovery",
-        execution_id=execution.execution_id,
-        plan_id=execution.plan_id,
-        wave=job.wave_name,
-        job_id=outcome.job.job_id if outcome.job else None,
-        result=outcome.result.value,
-        reason=outcome.reason,
-    )
-    if outcome.job:
-        return _record(app, execution, intended, outcome.job)
-    if outcome.result is StartResult.UNKNOWN:
-        return _wait(app, execution, intended, f"the outcome of StartRecovery is unknown: {outcome.reason}")
-    not_carried_out = replace(intended, called_time=None)
-    if outcome.result is StartResult.REFUSED:
-        app.executions.apply(execution, refuse(not_carried_out, outcome.reason), app.clock())
-        return _Launch.REFUSED
-    return _wait(app, execution, not_carried_out, f"DRS can't start the launch yet: {outcome.reason}")
-
-
-def _find(drs: Drs, execution: Execution, job: Job) -> DrsJob | None:
-    since = (job.intent_time or 0) - CLOCK_SKEW_SECONDS
-    return find_own_job(execution.execution_id, execution.execution_type, job, drs.jobs_since(since))
-
-
-def _wait(app: App, execution: Execution, job: Job, reason: str) -> _Launch:
-    waiting = replace(job, status_reason=reason)
-    current = app.executions.job(execution, job.key)
-    if current != waiting:
-        app.executions.save_job(execution, waiting)
-    return _Launch.WAITING
-
-
-def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> _Launch:
-    """The job exists, so this has to be written whoever drives now; a lost race is read again and repeated."""
-    while job.job_id is None:
-        launched = replace(
-            job,
-            job_id=drs_job.job_id,
-            drs_status=drs_job.status,
-            launch_time=int(drs_job.created),
-            polls_at_launch=execution.poll_count,
-            status_reason=None,
-        )
-        job = app.executions.save_job(execution, launched) or app.executions.job(execution, job.key)
-    return _Launch.LAUNCHED

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs_orchestrator.adapters.drs import DrsUnavailable
 from drs_orchestrator.adapters.execution_store import ClientToken
+from drs_orchestrator.adapters.server_locks import LockedServer
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.plan import Plan, Server, Wave, find_faults, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution
@@ -29,7 +30,8 @@ def start_execution(app: App, request: object) -> dict[str, str]:
     """`{"PlanId", "ExecutionType": DRILL|RECOVERY, "ClientToken"?}` → `{"executionId", "status": "PENDING"}`.
 
     The same ClientToken with the same request gives the same execution. Raises InvalidRequest with every fault,
-    NotFound (plan), Conflict (token used otherwise; tags that select nothing), ServiceBusy (DRS can't be asked).
+    NotFound (plan), Conflict (token used otherwise; servers that another execution holds; tags that select nothing),
+    ServiceBusy (DRS can't be asked).
     """
     plan_id, execution_type, token = _read(request)
     digest = hashlib.sha256(json.dumps([plan_id, execution_type]).encode()).hexdigest()
@@ -50,9 +52,17 @@ def start_execution(app: App, request: object) -> dict[str, str]:
         generation=1,
         driver_started=now,
     )
+    servers = _servers(app, plan)
+    held = app.locks.acquire(execution.execution_id, servers, now)
+    if held:
+        raise Conflict(
+            f"{len(held)} of the plan's servers belong to execution {held[0].owner}, which has not ended.",
+            [_fault(f"/{each.server.source_server_id}", f"held by execution {each.owner}") for each in held],
+        )
     client_token = ClientToken(token, digest, now + _TOKEN_LIFETIME_SECONDS) if token else None
     if not app.executions.create(execution, plan, client_token):
         # Only a token can be taken: a request with the same one was faster.
+        app.locks.release(execution.execution_id, servers)
         if token and (replayed := _replay(app, token, digest)):
             return replayed
         raise Conflict("The execution could not be recorded; send the request again.")
@@ -102,6 +112,14 @@ def _start_driver(app: App, execution: Execution) -> None:
     except (ClientError, BotoCoreError):
         # The execution is recorded, so it will run: the reconciler starts what nobody drives.
         logger.exception("the driver could not be started yet", execution_id=execution.execution_id)
+
+
+def _servers(app: App, plan: Plan) -> list[LockedServer]:
+    return [
+        LockedServer(wave.account_id or app.account_id, wave.region, server.source_server_id)
+        for wave in plan.waves
+        for server in wave.servers
+    ]
 
 
 def _new_id(now: int) -> str:

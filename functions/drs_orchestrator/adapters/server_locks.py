@@ -1,0 +1,97 @@
+"""A source server belongs to one active execution: one lock item a server, in the table of executions.
+
+A lock names its owner. It is released when the owner ends; should that release be lost, the lock is void all the same,
+because whoever wants it looks its owner up. The items have neither Status nor StartTime, so the index never sees them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from drs_orchestrator.adapters.table import client, pack, put_if, succeeds, unpack
+
+_PARALLEL_WRITES = 8
+
+# A start locks first and records the execution right after: until then its locks have an owner nobody knows.
+_UNRECORDED_OWNER_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedServer:
+    """A source server where it lives."""
+
+    account_id: str
+    region: str
+    source_server_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A server that another execution holds."""
+
+    server: LockedServer
+    owner: str
+
+
+class ServerLocks:
+    def __init__(self, table_name: str, is_over: Callable[[str], bool | None]) -> None:
+        """`is_over(execution_id)`: True when it has ended, None when there is no such execution."""
+        self._table_name = table_name
+        self._dynamodb = client()
+        self._is_over = is_over
+
+    def acquire(self, owner: str, servers: Sequence[LockedServer], now: int) -> list[Held]:
+        """Lock all servers for `owner` or none: the result names those that others hold; empty means locked."""
+        with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
+            held = [each for each in pool.map(lambda server: self._acquire(owner, server, now), servers) if each]
+        if held:
+            self.release(owner, servers)
+        return sorted(held, key=lambda each: each.server)
+
+    def release(self, owner: str, servers: Iterable[LockedServer]) -> None:
+        """Give back what `owner` holds among the servers; locks of others stay."""
+        with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
+            list(pool.map(lambda server: self._release(owner, server), servers))
+
+    def _acquire(self, owner: str, server: LockedServer, now: int) -> Held | None:
+        lock = _key(server) | {"Owner": owner, "LockedTime": now}
+        while not self._put(lock, "attribute_not_exists(ExecutionId) OR #Owner = :owner", owner):
+            answer = self._dynamodb.get_item(TableName=self._table_name, Key=pack(_key(server)), ConsistentRead=True)
+            if "Item" not in answer:
+                continue
+            current = unpack(answer["Item"])
+            if not self._is_void(current, now):
+                return Held(server, current["Owner"])
+            if self._put(lock, "#Owner = :owner", current["Owner"]):
+                break
+        return None
+
+    def _is_void(self, lock: dict[str, Any], now: int) -> bool:
+        is_over = self._is_over(lock["Owner"])
+        return now - lock["LockedTime"] > _UNRECORDED_OWNER_SECONDS if is_over is None else is_over
+
+    def _put(self, lock: dict[str, Any], condition: str, owner: str) -> bool:
+        return put_if(
+            self._dynamodb,
+            TableName=self._table_name,
+            Item=pack(lock),
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#Owner": "Owner"},
+            ExpressionAttributeValues={":owner": {"S": owner}},
+        )
+
+    def _release(self, owner: str, server: LockedServer) -> None:
+        succeeds(
+            self._dynamodb.delete_item,
+            TableName=self._table_name,
+            Key=pack(_key(server)),
+            ConditionExpression="#Owner = :owner",
+            ExpressionAttributeNames={"#Owner": "Owner"},
+            ExpressionAttributeValues={":owner": {"S": owner}},
+        )
+
+
+def _key(server: LockedServer) -> dict[str, str]:
+    place = f"{server.account_id}#{server.region}#{server.source_server_id}"
+    return {"ExecutionId": f"LOCK#{place}", "Record": "LOCK"}

@@ -1,0 +1,126 @@
+"""One StartRecovery call and never a second: record the intent, look for an earlier job, call, record the job.
+
+Safe to repeat at any point: an intent without a job is looked up in DRS before StartRecovery is called again, and
+not before the earlier call can no longer take effect.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from drs_orchestrator.adapters.drs import Drs, DrsUnavailable, StartOutcome, StartResult
+from drs_orchestrator.adapters.launch_queue import Place
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.capacity import quota_reason, whose_job
+from drs_orchestrator.domain.job import DrsJob
+from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
+from drs_orchestrator.domain.progress import refuse
+from drs_orchestrator.domain.records import Execution, Job
+from drs_orchestrator.domain.statuses import ExecutionType
+from drs_orchestrator.observability import logger
+
+# Jobs end within hours; whatever occupies DRS now was started within this time.
+_JOBS_IN_USE_SECONDS = 2 * 24 * 3600
+
+
+class Launch(StrEnum):
+    """What became of one job: known to DRS, held back for a reason in its record, refused for good, or left alone
+    because somebody else has written its record meanwhile."""
+
+    LAUNCHED = "LAUNCHED"
+    WAITING = "WAITING"
+    REFUSED = "REFUSED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+def place_of(app: App, job: Job) -> Place:
+    """Where the job counts against DRS's quotas."""
+    return Place(job.account_id or app.account_id, job.region)
+
+
+def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -> Launch:
+    """Launch the job, or say in its record why not yet. `ahead`: older executions that wait for the same quota."""
+    drs = app.drs.at(job.account_id, job.region)
+    if job.intent_time is not None:
+        try:
+            found = _find_own(execution, job, drs.jobs_since(job.intent_time - CLOCK_SKEW_SECONDS))
+        except DrsUnavailable as error:
+            return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
+        if found:
+            return _record(app, execution, job, found)
+        if not may_call_again(job, app.settings.launch_settle_seconds, app.clock()):
+            return _hold(app, execution, job, "waiting: an earlier StartRecovery call may still take effect")
+    if ahead:
+        return _queue(app, execution, job, f"waiting: place {len(ahead) + 1} in the queue, after {ahead[-1]}")
+    intended = app.executions.record_intent(execution, job, app.clock())
+    if intended is None:
+        return Launch.SUPERSEDED
+    outcome = drs.start_recovery(
+        {server_id: server.snapshot_id for server_id, server in job.servers.items()},
+        is_drill=execution.execution_type is ExecutionType.DRILL,
+        tags=job_tags(execution.execution_id, job),
+    )
+    logger.info(
+        "StartRecovery",
+        execution_id=execution.execution_id,
+        plan_id=execution.plan_id,
+        wave=job.wave_name,
+        job_id=outcome.job.job_id if outcome.job else None,
+        result=outcome.result.value,
+        reason=outcome.reason,
+    )
+    return _conclude(app, drs, execution, intended, outcome)
+
+
+def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: StartOutcome) -> Launch:
+    if outcome.job:
+        return _record(app, execution, job, outcome.job)
+    if outcome.result is StartResult.UNKNOWN:
+        return _hold(app, execution, job, f"waiting: the outcome of StartRecovery is unknown: {outcome.reason}")
+    job = replace(job, called_time=None)
+    if outcome.result is StartResult.REFUSED:
+        app.executions.apply(execution, refuse(job, outcome.reason), app.clock())
+        return Launch.REFUSED
+    if outcome.result is StartResult.BUSY:
+        return _hold(app, execution, job, f"waiting: DRS can't be asked to launch: {outcome.reason}")
+    try:
+        in_use = [seen for seen in drs.jobs_since(app.clock() - _JOBS_IN_USE_SECONDS) if not seen.is_completed]
+    except DrsUnavailable:
+        in_use = []
+    if outcome.result is StartResult.QUOTA:
+        return _queue(app, execution, job, quota_reason(in_use, outcome.reason))
+    # A conflict may be with the job of our own earlier call, whose answer was lost.
+    if found := _find_own(execution, job, in_use):
+        return _record(app, execution, job, found)
+    return _hold(app, execution, job, whose_job(in_use, job, outcome.reason))
+
+
+def _find_own(execution: Execution, job: Job, seen: Sequence[DrsJob]) -> DrsJob | None:
+    return find_own_job(execution.execution_id, execution.execution_type, job, seen)
+
+
+def _queue(app: App, execution: Execution, job: Job, reason: str) -> Launch:
+    app.queue.wait(place_of(app, job), execution.execution_id, execution.start_time)
+    return _hold(app, execution, job, reason, queued=True)
+
+
+def _hold(app: App, execution: Execution, job: Job, reason: str, queued: bool = False) -> Launch:
+    held = replace(job, status_reason=reason, queued=queued)
+    if app.executions.job(execution, job.key) != held:
+        app.executions.save_job(execution, held)
+    return Launch.WAITING
+
+
+def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Launch:
+    """The job exists, so this has to be written whoever drives now; a lost race is read again and repeated."""
+    while job.job_id is None:
+        launched = replace(
+            job,
+            job_id=drs_job.job_id,
+            drs_status=drs_job.status,
+            launch_time=int(drs_job.created),
+            status_reason=None,
+            queued=False,
+        )
+        job = app.executions.save_job(execution, launched) or app.executions.job(execution, job.key)
+    return Launch.LAUNCHED
