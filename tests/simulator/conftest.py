@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from drs_simulator import Simulator
 from drs_simulator.clock import Clock
 from drs_simulator.in_process import connect

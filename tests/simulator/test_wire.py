@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from drs_simulator import Simulator
 from drs_simulator.accounts import Accounts
 from drs_simulator.errors import DrsError
@@ -197,9 +198,7 @@ def test_an_internal_error_says_when_to_come_back_in_a_header_as_a_number(simula
     assert failed.value.response["retryAfterSeconds"] == 3
 
 
-def test_a_conflict_names_the_resource(
-    drs: Any, servers: Callable[..., list[str]], launch: Callable[..., str]
-) -> None:
+def test_a_conflict_names_the_resource(drs: Any, servers: Callable[..., list[str]], launch: Callable[..., str]) -> None:
     ids = servers(1)
     launch(ids)
 
