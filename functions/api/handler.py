@@ -44,7 +44,7 @@ def _delete_plan(plan_id: str) -> Response[str]:
 
 @router.get("/plans")
 def _list_plans() -> Response[str]:
-    limit, start = _paging({"PlanId"})
+    limit, start = _paging({"PlanId": str})
     plans, last = app().plans.page(limit, start)
     return _answer(200, _page("plans", plans, last))
 
@@ -68,7 +68,9 @@ def _list_executions() -> Response[str]:
             "The query parameter status is required.",
             [{"pointer": "/status", "message": f"status must be one of {known}."}],
         )
-    limit, start = _paging({"ExecutionId", "Record", "Status", "StartTime"})
+    limit, start = _paging({"ExecutionId": str, "Record": str, "Status": str, "StartTime": int})
+    if start and start["Status"] != text:
+        raise _bad_parameter("nextToken", "nextToken must be one that this API returned for this status.")
     executions, last = app().executions.page_by_status(ExecutionStatus(text), limit, start)
     return _answer(200, _page("executions", executions, last))
 
@@ -109,11 +111,11 @@ def _body() -> object:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
 
 
-def _paging(key_names: set[str]) -> tuple[int, dict[str, Any] | None]:
-    """`limit` and `nextToken` of the query. Raises InvalidRequest."""
+def _paging(key: dict[str, type]) -> tuple[int, dict[str, Any] | None]:
+    """`limit` and `nextToken` of the query, whose fields are those of `key`. Raises InvalidRequest."""
     query = router.current_event.query_string_parameters or {}
     text = query.get("limit", str(_DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_LIMIT):
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_LIMIT)) and 1 <= int(text) <= _MAX_LIMIT):
         raise _bad_parameter("limit", f"limit must be a whole number from 1 to {_MAX_LIMIT}.")
     token = query.get("nextToken")
     if not token:
@@ -122,7 +124,7 @@ def _paging(key_names: set[str]) -> tuple[int, dict[str, Any] | None]:
         start = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, RecursionError) as error:
         raise _bad_parameter("nextToken", "nextToken must be one that this API returned.") from error
-    if not isinstance(start, dict) or set(start) != key_names:
+    if not isinstance(start, dict) or {name: type(value) for name, value in start.items()} != key:
         raise _bad_parameter("nextToken", "nextToken must be one that this API returned for this list.")
     return int(text), start
 

@@ -55,6 +55,7 @@ def header(execution: Execution) -> dict[str, Any]:
         "DriverRounds": execution.driver_rounds,
         "PollCount": execution.poll_count,
         "Prepared": execution.prepared,
+        "LaunchActionsTimeout": execution.launch_actions_timeout,
     }
 
 
@@ -68,6 +69,7 @@ def read_header(item: Mapping[str, Any]) -> Execution:
         start_time=item["StartTime"],
         generation=item["Generation"],
         prepared=item["Prepared"],
+        launch_actions_timeout=item.get("LaunchActionsTimeout"),
         driver_started=item["DriverStarted"],
         driver_rounds=item["DriverRounds"],
         poll_count=item["PollCount"],

@@ -59,6 +59,8 @@ class Plan:
     name: str
     description: str
     waves: tuple[Wave, ...]
+    # How long a server's post-launch actions may take in a RECOVERY; None is the stack's own limit.
+    launch_actions_timeout_minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def plan_from_document(document: Mapping[str, Any]) -> Plan:
             )
             for wave, previous in zip(documents, previous_names, strict=False)
         ),
+        launch_actions_timeout_minutes=document.get("LaunchActionsTimeoutMinutes"),
     )
 
 
@@ -104,6 +107,8 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
     document: dict[str, Any] = {"PlanId": plan.plan_id, "Name": plan.name}
     if plan.description:
         document["Description"] = plan.description
+    if plan.launch_actions_timeout_minutes is not None:
+        document["LaunchActionsTimeoutMinutes"] = plan.launch_actions_timeout_minutes
     document["Waves"] = [_wave_to_document(wave) for wave in plan.waves]
     return document
 

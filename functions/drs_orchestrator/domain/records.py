@@ -45,6 +45,8 @@ class Execution:
     start_time: int
     generation: int
     prepared: bool = False
+    # Seconds a server's launch actions may take, when the plan sets a limit of its own.
+    launch_actions_timeout: int | None = None
     driver_started: int = 0
     driver_rounds: int = 0
     poll_count: int = 0

@@ -1,7 +1,7 @@
 """Ask DRS about every active job of an execution and record what it says. Used by the check and the reconciler."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drs_orchestrator.adapters.drs import Drs, DrsUnavailable
 from drs_orchestrator.bootstrap import App
@@ -59,8 +59,11 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
             instances = drs.instances_of_job(job.job_id or "", job.servers)
     except DrsUnavailable as error:
         logger.warning("details unavailable", execution_id=execution.execution_id, job_id=job.job_id, reason=str(error))
+    limits = app.settings.limits
+    if execution.launch_actions_timeout is not None:
+        limits = replace(limits, launch_actions=execution.launch_actions_timeout)
     observation = JobObservation(seen, log, instances)
-    return observe(job, observation, execution.execution_type, app.settings.limits, app.clock())
+    return observe(job, observation, execution.execution_type, limits, app.clock())
 
 
 def _log(execution: Execution, update: JobUpdate) -> None:

@@ -51,6 +51,7 @@ def start_execution(app: App, request: object) -> dict[str, str]:
         start_time=now,
         generation=1,
         driver_started=now,
+        launch_actions_timeout=minutes * 60 if (minutes := plan.launch_actions_timeout_minutes) else None,
     )
     servers = _servers(app, plan)
     held = app.locks.acquire(execution.execution_id, servers, now)
