@@ -7,10 +7,12 @@ of nine minutes takes a fraction of a second.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 from unittest import mock
 
 import boto3
+from botocore.client import BaseClient
 from moto import mock_aws
 
 from drs_orchestrator.bootstrap import App
@@ -49,8 +51,22 @@ def aws() -> Iterator[None]:
     with mock.patch.dict(os.environ, _ISOLATION):
         for name in _UNWANTED:
             os.environ.pop(name, None)
-        with mock_aws():
+        with mock_aws(), _one_call_at_a_time():
             yield
+
+
+@contextmanager
+def _one_call_at_a_time() -> Iterator[None]:
+    """DynamoDB carries out each call whole; moto's checks and writes of two threads would mix."""
+    lock = RLock()
+    make_api_call = BaseClient._make_api_call
+
+    def whole(client: BaseClient, *arguments: Any) -> Any:
+        with lock:
+            return make_api_call(client, *arguments)
+
+    with mock.patch.object(BaseClient, "_make_api_call", whole):
+        yield
 
 
 def create_tables() -> Any:
@@ -79,7 +95,6 @@ class Orchestrator:
         self.dynamodb = create_tables()
         self.stepfunctions = boto3.client("stepfunctions")
         self.environment = environment(simulator.url, **parameters) | {"STATE_MACHINE_ARN": self._state_machine()}
-        os.environ["STATE_MACHINE_ARN"] = self.environment["STATE_MACHINE_ARN"]
         self.app = self.another_app()
         simulator.step(self.now)
 
@@ -120,10 +135,13 @@ class Orchestrator:
         self.launch(execution_id)
         return execution_id
 
-    def drive(self, execution_id: str, generation: int = 1, *, polls: int = 300) -> dict[str, Any]:
+    def drive(
+        self, execution_id: str, generation: int = 1, *, every: int | None = 120, polls: int = 100
+    ) -> dict[str, Any]:
         """Do what the state machine does until the execution has ended; returns its document.
 
-        Raises AssertionError when it has not ended after so many polls.
+        It polls `every` so many seconds, which shows each stage of a launch in few polls; None keeps to the
+        template's intervals. Raises AssertionError when the execution has not ended after so many polls.
         """
         intervals = self.prepare(execution_id, generation)["intervals"]
         by_phase = {"PENDING": intervals["pending"], "STARTED": intervals["transition"]}
@@ -132,7 +150,7 @@ class Orchestrator:
         for _ in range(polls):
             if waves_open == 0:
                 break
-            check = self.check(execution_id, generation, after=wait)
+            check = self.check(execution_id, generation, after=every or wait)
             waves_open, wait = check["wavesOpen"], by_phase.get(check["phase"], intervals["progress"])
             if waves_open and (check["wavesReady"] or launch["jobsWaiting"]):
                 launch = self.launch(execution_id, generation)

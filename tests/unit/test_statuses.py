@@ -34,7 +34,8 @@ TERMINAL = {
     [
         (ExecutionStatus.PENDING, {"POLLING", "COMPLETED", "PARTIAL", "FAILED"}),
         (ExecutionStatus.POLLING, {"COMPLETED", "PARTIAL", "FAILED"}),
-        (WaveStatus.PENDING, {"LAUNCHING", "SKIPPED"}),
+        (WaveStatus.PENDING, {"QUEUED", "LAUNCHING", "SKIPPED"}),
+        (WaveStatus.QUEUED, {"LAUNCHING", "SKIPPED"}),
         (WaveStatus.LAUNCHING, {"COMPLETED", "PARTIAL", "FAILED"}),
         (ServerStatus.PENDING, {"STARTED", "IN_PROGRESS", "LAUNCHED", "FAILED", "SKIPPED"}),
         (ServerStatus.STARTED, {"IN_PROGRESS", "LAUNCHED", "FAILED"}),
@@ -81,4 +82,4 @@ def test_only_running_launch_actions_are_not_final() -> None:
 
 def test_unfinished_executions_and_waves_are_those_somebody_still_has_to_drive() -> None:
     assert [status.value for status in ExecutionStatus if not status.is_final] == ["PENDING", "POLLING"]
-    assert [status.value for status in WaveStatus if not status.is_final] == ["PENDING", "LAUNCHING"]
+    assert [status.value for status in WaveStatus if not status.is_final] == ["PENDING", "QUEUED", "LAUNCHING"]

@@ -1,0 +1,392 @@
+"""The record of executions: all or nothing at the start, one driver at a time, and no update ever lost."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from drs_orchestrator.adapters import execution_items as items
+from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore
+from drs_orchestrator.domain.layout import lay_out
+from drs_orchestrator.domain.plan import Impact, Plan, Server, Wave
+from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, ServerProgress
+from drs_orchestrator.domain.statuses import (
+    ExecutionStatus,
+    ExecutionType,
+    LaunchActionsStatus,
+    ServerStatus,
+    WaveStatus,
+)
+from tests.helpers.orchestrator import EXECUTION_TABLE, START, aws, create_tables, server_id
+
+ONE, TWO = server_id(1), server_id(2)
+PLAN = Plan("shop", "Web shop", "", (Wave("web", (), "us-east-1", servers=(Server(ONE), Server(TWO))),))
+EXECUTION = Execution(
+    execution_id="exec-1",
+    plan_id="shop",
+    plan_name="Web shop",
+    execution_type=ExecutionType.DRILL,
+    status=ExecutionStatus.PENDING,
+    start_time=START,
+    generation=1,
+)
+KEY = JobKey(0, 0)
+
+
+@pytest.fixture
+def store(no_aws: None) -> ExecutionStore:
+    create_tables()
+    return ExecutionStore(EXECUTION_TABLE)
+
+
+@pytest.fixture
+def polling(store: ExecutionStore) -> Execution:
+    """EXECUTION, laid out and POLLING."""
+    store.create(EXECUTION, PLAN, None)
+    waves, jobs = lay_out(PLAN)
+    store.lay_out(EXECUTION.execution_id, waves, jobs, {ONE: "web-1"})
+    begun = store.begin_polling(EXECUTION)
+    assert begun is not None
+    return begun
+
+
+def server_record(store: ExecutionStore, server: str = ONE) -> dict[str, Any]:
+    return next(each for each in store.records("exec-1") if each.get("SourceServerId") == server)
+
+
+def change(server: str, status: ServerStatus | None, **fields: Any) -> ServerChange:
+    return ServerChange(server, KEY, status, **fields)
+
+
+def update(job: Job, *changes: ServerChange) -> JobUpdate:
+    """What an observation that saw these changes would have written."""
+    statuses = {each.source_server_id: each.status for each in changes}
+    servers = {
+        server: replace(progress, status=statuses.get(server) or progress.status)
+        for server, progress in job.servers.items()
+    }
+    return JobUpdate(replace(job, servers=servers), changes, True)
+
+
+class TestStart:
+    def test_header_plan_and_token_are_written_together(self, store: ExecutionStore) -> None:
+        assert store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60))
+
+        assert store.get("exec-1") == EXECUTION
+        assert store.plan("exec-1") == PLAN
+        assert store.used_token("token") == ("exec-1", "digest")
+
+    def test_a_used_token_lets_nothing_be_written(self, store: ExecutionStore) -> None:
+        store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60))
+        other = replace(EXECUTION, execution_id="exec-2")
+
+        assert not store.create(other, PLAN, ClientToken("token", "another", START + 60))
+        assert store.records("exec-2") == []
+        assert store.used_token("token") == ("exec-1", "digest")
+
+    def test_of_two_requests_with_one_token_at_the_same_time_one_starts_an_execution(
+        self, store: ExecutionStore
+    ) -> None:
+        def create(number: int) -> bool:
+            execution = replace(EXECUTION, execution_id=f"exec-{number}")
+            return store.create(execution, PLAN, ClientToken("token", "digest", START + 60))
+
+        with ThreadPoolExecutor(4) as pool:
+            created = list(pool.map(create, range(4)))
+
+        assert created.count(True) == 1
+        assert list(store.ids_by_status(ExecutionStatus.PENDING)) == [f"exec-{created.index(True)}"]
+
+    def test_a_plan_of_three_thousand_servers_is_kept_whole_in_pieces_of_16_kb(self, store: ExecutionStore) -> None:
+        servers = tuple(Server(server_id(n), Impact.OPTIONAL) for n in range(3000))
+        big = Plan("big", "Grüße 東京", "", (Wave("all", (), "us-east-1", servers=servers),))
+        store.create(EXECUTION, big, None)
+        pieces = [each for each in store.records("exec-1") if each["Record"].startswith("PLAN#")]
+
+        assert store.plan("exec-1") == big
+        assert len(pieces) > 10
+        assert max(len(piece["Text"].encode()) for piece in pieces) <= 16_000
+
+    def test_an_unknown_execution_or_token_is_none(self, store: ExecutionStore) -> None:
+        assert store.get("exec-0") is None
+        assert store.used_token("never seen") is None
+
+
+class TestPreparing:
+    def test_laying_out_again_changes_nothing_that_exists(self, store: ExecutionStore, polling: Execution) -> None:
+        job = store.job(polling, KEY)
+        store.apply(polling, update(job, change(ONE, ServerStatus.STARTED)), START + 5)
+        before = store.records("exec-1")
+        waves, jobs = lay_out(PLAN)
+        store.lay_out("exec-1", waves, jobs, {})
+
+        assert store.records("exec-1") == before
+
+    def test_only_a_pending_execution_begins_polling(self, store: ExecutionStore, polling: Execution) -> None:
+        assert polling.status is ExecutionStatus.POLLING
+        assert store.begin_polling(polling) is None
+
+
+class TestFencing:
+    """A driver of an earlier generation may come late, but never writes into the header again."""
+
+    def test_a_replaced_driver_can_write_no_header(self, store: ExecutionStore, polling: Execution) -> None:
+        successor = store.take_over(polling, START + 900)
+
+        assert successor is not None
+        assert successor.generation == 2
+        assert store.take_over(polling, START + 901) is None
+        assert store.heartbeat(polling, now=START + 901, polled=True, phase="PENDING") is None
+        assert store.record_intent(polling, store.job(polling, KEY), START + 901) is None
+        assert not store.finish(polling, ExecutionStatus.FAILED, None, START + 901)
+        assert store.get("exec-1") == successor
+
+    def test_a_takeover_starts_the_count_of_rounds_anew_and_keeps_that_of_polls(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        for _ in range(3):
+            store.heartbeat(polling, now=START + 1, polled=True, phase="PENDING")
+        store.heartbeat(polling, now=START + 2, polled=False, phase=None)
+        successor = store.take_over(polling, START + 3)
+
+        assert successor is not None
+        assert (successor.driver_rounds, successor.poll_count, successor.driver_started) == (0, 3, START + 3)
+
+    def test_of_several_reconcilers_at_the_same_time_one_takes_over(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            successors = list(pool.map(lambda _: store.take_over(polling, START + 900), range(4)))
+
+        assert sum(successor is not None for successor in successors) == 1
+        current = store.get("exec-1")
+        assert current is not None
+        assert current.generation == 2
+
+    def test_a_final_status_is_written_once(self, store: ExecutionStore, polling: Execution) -> None:
+        assert store.finish(polling, ExecutionStatus.PARTIAL, "wave web: 1 of 2 servers failed", START + 60)
+        assert not store.finish(polling, ExecutionStatus.COMPLETED, None, START + 61)
+
+        finished = store.get("exec-1")
+        assert finished is not None
+        assert (finished.status, finished.end_time) == (ExecutionStatus.PARTIAL, START + 60)
+        assert finished.status_reason == "wave web: 1 of 2 servers failed"
+
+
+class TestJobs:
+    def test_an_intent_is_recorded_with_the_job_in_the_header_or_not_at_all(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        job = store.job(polling, KEY)
+        intended = store.record_intent(polling, job, START + 1)
+        current = store.get("exec-1")
+
+        assert intended is not None
+        assert (intended.intent_time, intended.called_time) == (START + 1, START + 1)
+        assert current is not None
+        assert current.active_jobs == {KEY}
+        # The same job once more, as a second driver that read it before would: the record has moved on.
+        assert store.record_intent(polling, job, START + 2) is None
+        assert store.job(polling, KEY) == intended
+
+    def test_a_second_call_keeps_the_time_of_the_first_intent(self, store: ExecutionStore, polling: Execution) -> None:
+        first = store.record_intent(polling, store.job(polling, KEY), START + 1)
+        assert first is not None
+        second = store.record_intent(polling, first, START + 300)
+
+        assert second is not None
+        assert (second.intent_time, second.called_time) == (START + 1, START + 300)
+
+    def test_a_job_replaced_by_somebody_else_is_not_overwritten(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        job = store.job(polling, KEY)
+        saved = store.save_job(polling, replace(job, status_reason="first"))
+
+        assert saved is not None
+        assert store.save_job(polling, replace(job, status_reason="second")) is None
+        assert store.job(polling, KEY).status_reason == "first"
+
+    def test_a_job_that_was_never_laid_out_is_an_error_that_names_it(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        with pytest.raises(LookupError, match="no record of job 0007#0000 in exec-1"):
+            store.job(polling, JobKey(7, 0))
+
+    def test_active_jobs_are_those_intended_and_not_yet_finished(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        intended = store.record_intent(polling, store.job(polling, KEY), START + 1)
+        current = store.get("exec-1")
+        assert current is not None
+        assert store.active_jobs(current) == [intended]
+
+        after = store.heartbeat(current, now=START + 2, polled=True, phase="PENDING", finished=[KEY])
+        assert after is not None
+        assert store.active_jobs(after) == []
+
+    def test_more_active_jobs_than_one_batch_can_read_are_all_read(self, store: ExecutionStore) -> None:
+        servers = tuple(Server(server_id(n)) for n in range(12_000))
+        waves, jobs = lay_out(Plan("big", "Big", "", (Wave("all", (), "us-east-1", servers=servers),)))
+        assert len(jobs) == 120
+        for job in jobs:
+            store._put_once(items.job("exec-1", replace(job, servers={})))
+        execution = replace(EXECUTION, active_jobs=frozenset(job.key for job in jobs))
+
+        assert [job.key for job in store.active_jobs(execution)] == [job.key for job in jobs]
+
+    def test_every_field_of_a_job_survives_the_table(self, store: ExecutionStore, polling: Execution) -> None:
+        progress = ServerProgress(
+            status=ServerStatus.LAUNCHED,
+            impact=Impact.OPTIONAL,
+            snapshot_id="pit-00000000000000001",
+            phase="LAUNCH_ACTIONS",
+            instance_id="i-00000000000000001",
+            launched_time=START + 500,
+            launch_actions=LaunchActionsStatus.IN_PROGRESS,
+            detailed=True,
+            timeout_detected=True,
+        )
+        job = replace(
+            store.job(polling, KEY),
+            account_id="012345678901",
+            servers={ONE: progress, TWO: ServerProgress()},
+            intent_time=START + 1,
+            called_time=START + 2,
+            job_id="drsjob-00000000000000001",
+            launch_time=START + 3,
+            polls_at_launch=4,
+            drs_status="STARTED",
+            end_time=START + 600,
+            missing_since=START + 601,
+            finished=True,
+            status_reason="why",
+        )
+
+        assert store.save_job(polling, job) == replace(job, version=1)
+        assert store.job(polling, KEY) == replace(job, version=1)
+
+
+class TestServers:
+    def test_a_transition_is_recorded_with_its_time(self, store: ExecutionStore, polling: Execution) -> None:
+        job = store.job(polling, KEY)
+        store.apply(polling, update(job, change(ONE, ServerStatus.STARTED, launch_time=START + 1)), START + 15)
+        record = server_record(store)
+
+        assert record["Status"] == "STARTED"
+        assert record["TransitionHistory"] == [{"From": "PENDING", "To": "STARTED", "Time": START + 15}]
+        assert (record["LaunchTime"], record["LastPolledTime"]) == (START + 1, START + 15)
+
+    def test_a_change_touches_no_other_server(self, store: ExecutionStore, polling: Execution) -> None:
+        before = server_record(store, TWO)
+        store.apply(polling, update(store.job(polling, KEY), change(ONE, ServerStatus.FAILED, error="why")), START)
+
+        assert server_record(store, TWO) == before
+
+    def test_a_crash_between_server_and_job_keeps_the_history_whole(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        """The servers are written first. Whoever repeats the work finds a record that is ahead of its job."""
+        job = store.job(polling, KEY)
+        ahead = update(job, change(ONE, ServerStatus.IN_PROGRESS))
+        store._change_server(polling, ahead.changes[0], START + 10)
+        assert store.job(polling, KEY) == job
+
+        # The next driver still believes the server PENDING and sees it LAUNCHED by now.
+        seen = update(job, change(ONE, ServerStatus.LAUNCHED, instance_id="i-00000000000000001"))
+        assert store.apply(polling, seen, START + 20) is not None
+        assert server_record(store)["TransitionHistory"] == [
+            {"From": "PENDING", "To": "IN_PROGRESS", "Time": START + 10},
+            {"From": "IN_PROGRESS", "To": "LAUNCHED", "Time": START + 20},
+        ]
+
+    def test_a_late_writer_never_takes_a_server_back(self, store: ExecutionStore, polling: Execution) -> None:
+        job = store.job(polling, KEY)
+        store.apply(polling, update(job, change(ONE, ServerStatus.LAUNCHED)), START + 20)
+
+        assert store.apply(polling, update(job, change(ONE, ServerStatus.STARTED)), START + 21) is None
+        assert server_record(store)["Status"] == "LAUNCHED"
+
+    def test_a_change_of_a_server_that_is_not_there_is_an_error_that_names_it(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        stray = JobUpdate(store.job(polling, KEY), (change(server_id(9), ServerStatus.STARTED),), True)
+
+        with pytest.raises(LookupError, match=f"no record of server {server_id(9)}"):
+            store.apply(polling, stray, START)
+
+    def test_two_writers_at_once_lose_no_update(self, store: ExecutionStore, polling: Execution) -> None:
+        """Eight poll the same job and see different servers move; each repeats, as a driver does, until it is written."""
+        servers = tuple(Server(server_id(n)) for n in range(8))
+        crowd = Plan("crowd", "Crowd", "", (Wave("all", (), "us-east-1", servers=servers),))
+        execution = replace(EXECUTION, execution_id="exec-2")
+        store.create(execution, crowd, None)
+        waves, jobs = lay_out(crowd)
+        store.lay_out("exec-2", waves, jobs, {})
+
+        def observe(server: str) -> None:
+            while store.apply(execution, update(store.job(execution, KEY), change(server, ServerStatus.STARTED)), 1) is None:
+                pass
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(observe, [server.source_server_id for server in servers]))
+
+        job = store.job(execution, KEY)
+        assert {progress.status for progress in job.servers.values()} == {ServerStatus.STARTED}
+        assert job.version == len(servers)
+        histories = [each["TransitionHistory"] for each in store.records("exec-2") if "SourceServerId" in each]
+        assert [len(history) for history in histories] == [1] * len(servers)
+
+    def test_a_server_record_does_not_grow_with_the_number_of_polls(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        sizes = set()
+        for _ in range(5):
+            store.apply(polling, update(store.job(polling, KEY), change(ONE, None)), START + 10)
+            sizes.add(len(str(server_record(store))))
+
+        assert len(sizes) == 1
+
+
+class TestWaves:
+    def test_a_wave_moves_forward_only(self, store: ExecutionStore, polling: Execution) -> None:
+        [wave] = store.waves("exec-1")
+        launching = replace(wave, status=WaveStatus.LAUNCHING, start_time=START + 1)
+        completed = replace(launching, status=WaveStatus.COMPLETED, end_time=START + 9, launched_count=2)
+
+        assert store.save_wave(polling, launching)
+        assert store.save_wave(polling, completed)
+        assert not store.save_wave(polling, launching)
+        assert store.waves("exec-1") == [completed]
+
+
+@pytest.fixture(scope="module")
+def shared_store() -> Iterator[ExecutionStore]:
+    with aws():
+        create_tables()
+        yield ExecutionStore(EXECUTION_TABLE)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    example=st.uuids(),
+    wanted=st.lists(st.sampled_from([each for each in ServerStatus if each is not ServerStatus.PENDING]), max_size=6),
+)
+def test_whatever_is_written_in_whatever_order_a_history_is_one_unbroken_path(
+    shared_store: ExecutionStore, example: object, wanted: list[ServerStatus]
+) -> None:
+    execution = replace(EXECUTION, execution_id=f"exec-{example}")
+    waves, jobs = lay_out(PLAN)
+    shared_store.lay_out(execution.execution_id, waves, jobs, {})
+    for time, status in enumerate(wanted):
+        shared_store.apply(execution, JobUpdate(jobs[0], (change(ONE, status),), True), time)
+    record = next(each for each in shared_store.records(execution.execution_id) if each.get("SourceServerId") == ONE)
+    history = record["TransitionHistory"]
+
+    assert [step["From"] for step in history] == ["PENDING", *(step["To"] for step in history[:-1])][: len(history)]
+    assert record["Status"] == (history[-1]["To"] if history else "PENDING")
+    assert [step["Time"] for step in history] == sorted(step["Time"] for step in history)
