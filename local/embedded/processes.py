@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from embedded import leash
@@ -83,11 +83,14 @@ class Server:
     def stop(self) -> None:
         """End the server and all that it started; nothing to do when it is not running."""
         if self.is_running():
-            leader = int(self.pid_file.read_text())
-            os.kill(leader, signal.SIGTERM)
-            if not self._gone_within(STOP_SECONDS):
-                os.killpg(leader, signal.SIGKILL)
-                self._gone_within(STOP_SECONDS)
+            # Empty when the server's start was interrupted: its leash has lost its owner and ends by itself.
+            leader = self.pid_file.read_text()
+            with suppress(ProcessLookupError):
+                if leader:
+                    os.kill(int(leader), signal.SIGTERM)
+                if not self._gone_within(STOP_SECONDS) and leader:
+                    os.killpg(int(leader), signal.SIGKILL)
+                    self._gone_within(STOP_SECONDS)
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()

@@ -154,4 +154,5 @@ def _environment(state_dir: Path) -> dict[str, str]:
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.2",
         "__SAM_CLI_APP_DIR": str(state_dir / "tmp" / "sam"),
+        "TMPDIR": str(state_dir / "tmp"),
     }

@@ -1,0 +1,132 @@
+"""A whole stack comes up, is used again, and goes; an interrupted one goes too, at whatever moment."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from embedded import EmbeddedError, Stack, down
+from embedded.stack import PROJECT_ROOT
+
+pytestmark = pytest.mark.integration
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The command lines of every process whose environment or arguments name `folder`."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("other processes' environments can be read on Linux only")
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if int(process.name) != os.getpid() and str(folder).encode() in command + environment:
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stack") / "state"
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path) -> Iterator[Stack]:
+    with Stack(folder, wait_scale=0.01, speed=600, scenario="three-tier") as stack:
+        yield stack
+
+
+def test_the_environment_reaches_every_part(stack: Stack) -> None:
+    env = stack.env
+    credentials = {"aws_access_key_id": env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"]}
+    region = env["AWS_DEFAULT_REGION"]
+    states = boto3.client("stepfunctions", endpoint_url=env["AWS_ENDPOINT_URL"], region_name=region, **credentials)
+    drs = boto3.client("drs", endpoint_url=env["AWS_ENDPOINT_URL_DRS"], region_name=region, **credentials)
+
+    assert states.describe_state_machine(stateMachineArn=env["STATE_MACHINE_ARN"])["status"] == "ACTIVE"
+    assert len(drs.describe_source_servers(filters={})["items"]) == 6
+    assert drctl("plan", "list", "--json", env=env) == {"plans": []}
+
+
+def test_env_sh_and_env_json_say_the_same(stack: Stack, folder: Path) -> None:
+    lines = (folder / "env.sh").read_text().splitlines()
+    exports = dict(shlex.split(line)[1].split("=", 1) for line in lines)
+    assert exports == json.loads((folder / "env.json").read_text()) == stack.env
+
+
+def test_a_stack_that_is_up_is_used_again_and_not_deployed_twice(stack: Stack, folder: Path) -> None:
+    lines: list[str] = []
+    again = Stack(folder, wait_scale=0.01, speed=600, scenario="three-tier", report=lines.append)
+    again.up()
+    assert again.env == stack.env
+    assert [line.split()[:3] for line in lines] == [["stack", "up", "already"]]
+
+
+def test_a_stack_with_other_settings_is_refused_and_the_running_one_left_alone(stack: Stack, folder: Path) -> None:
+    with pytest.raises(EmbeddedError, match=r"up already with wait_scale 0\.01, not 0\.5: run `make down` first"):
+        Stack(folder, wait_scale=0.5, speed=600, scenario="three-tier").up()
+    assert stack.is_up()
+
+
+def test_going_down_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with Stack(state, drs_endpoint="http://127.0.0.1:9") as stack:
+        assert processes_of(state)
+        assert stack.env["DRS_SIMULATOR_URL"] == ""
+    assert processes_of(state) == []
+    assert not state.exists()
+    assert down(state) is False
+
+
+def test_a_template_that_cannot_be_deployed_leaves_nothing_but_a_reason(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "functions").mkdir(parents=True)
+    (project / "samconfig.toml").write_bytes((PROJECT_ROOT / "samconfig.toml").read_bytes())
+    (project / "template.yaml").write_text(
+        "Parameters: {DrsEndpointUrl: {Type: String, Default: ''}}\nResources: {Thing: {Type: 'AWS::No::Such'}}\n"
+    )
+    state = tmp_path / "state"
+    with pytest.raises(EmbeddedError, match=r"`sam deploy` into the embedded engine failed(.|\n)*AWS::No::Such"):
+        Stack(state, drs_endpoint="http://127.0.0.1:9", project_root=project).up()
+    assert processes_of(state) == []
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [("engine     ready", signal.SIGINT), ("DRILL of three-tier is started", signal.SIGTERM)],
+)
+def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, moment: str, number: signal.Signals) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "embedded", "demo"],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        assert any(moment in line for line in demo.stdout)
+        demo.send_signal(number)
+        demo.stdout.read()
+        assert demo.wait(30) == 128 + number
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def drctl(*arguments: str, env: dict[str, str]) -> object:
+    program = Path(sys.prefix) / "bin" / "drctl"
+    answer = subprocess.run(
+        [program, *arguments], env={**os.environ, **env}, check=True, capture_output=True, text=True
+    )
+    return json.loads(answer.stdout)
