@@ -41,9 +41,9 @@ _ACTION_FIELDS = {"name", "optional", "seconds", "status", "failureReason"}
 def add_server(world: World, document: dict[str, Any], now: float, profiles: set[str]) -> SourceServer:
     """Create (or replace) a source server.
 
-    Everything is optional: sourceServerID, name, hostname, tags, os (linux, windows or a full text), profile,
-    replicationState, lag, recoveryMode, launchDisposition, terminationProtection, stagingAccountID, diskGiB, ramGiB,
-    cores, instanceType, addedSecondsAgo, skippedInitiationSteps, recoverySnapshots (how many), launchActions.
+    Everything is optional: sourceServerID, sourceInstanceID, name, hostname, tags, os (linux, windows or a full text),
+    profile, replicationState, lag, recoveryMode, launchDisposition, terminationProtection, stagingAccountID, diskGiB,
+    ramGiB, cores, instanceType, addedSecondsAgo, skippedInitiationSteps, recoverySnapshots (how many), launchActions.
     """
     given = dict(document)
     number = len(world.servers) + 1
@@ -73,7 +73,7 @@ def add_server(world: World, document: dict[str, Any], now: float, profiles: set
         ram_bytes=round(float(given.pop("ramGiB", 1)) * views.GIBIBYTE),
         cores=int(given.pop("cores", 2)),
         instance_type=str(given.pop("instanceType", "c5.large")),
-        source_instance_id=views.stable_id("i-", f"source of {server_id}"),
+        source_instance_id=str(given.pop("sourceInstanceID", None) or views.stable_id("i-", f"source of {server_id}")),
         mac_address=views.mac_address(server_id),
         skipped_steps=list(given.pop("skippedInitiationSteps", USUALLY_SKIPPED)),
         replication_state=_choice(given, "replicationState", REPLICATION_STATES, "CONTINUOUS"),
