@@ -124,7 +124,7 @@ class Api:
     ) -> tuple[int, dict[str, Any]]:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError, HTTPClientError
+        from botocore.exceptions import BotoCoreError
 
         request = AWSRequest(
             method,
@@ -135,16 +135,16 @@ class Api:
         )
         try:
             SigV4Auth(self._credentials.get_frozen_credentials(), _SERVICE, self._region).add_auth(request)
-            response = self._http.send(request.prepare())
-        except HTTPClientError as error:
-            host = urlsplit(self._url).netloc
-            raise PassingFailure(
-                f"The API at {host} can't be reached: {_short(error)}.",
-                ExitCode.NO_ANSWER,
-                "check API_URL and the network; locally: make up && . .local/env.sh",
-            ) from error
         except BotoCoreError as error:
             raise CliError(f"Your AWS credentials can't be used: {error}", ExitCode.NO_ANSWER, _RENEW) from error
+        try:
+            response = self._http.send(request.prepare())
+        except BotoCoreError as error:
+            raise PassingFailure(
+                f"The API can't be reached: {error}",
+                ExitCode.NO_ANSWER,
+                "echo $API_URL   (is it right? local: make up && . .local/env.sh)",
+            ) from error
         return response.status_code, self._answer(response.status_code, response.content)
 
     def _answer(self, status: int, content: bytes) -> dict[str, Any]:
@@ -219,9 +219,3 @@ def _json_object(content: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _short(error: Exception) -> str:
-    """The cause without urllib3's object addresses."""
-    cause = getattr(error, "kwargs", {}).get("error") or error
-    return re.sub(r"^.*?: (?=\[Errno)|^<.*?>: |^.*?\): ", "", str(cause)).rstrip(".")

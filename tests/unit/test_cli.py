@@ -130,7 +130,7 @@ def error(code: str, message: str, details: list[dict[str, str]] | None = None) 
 class Serving(BaseHTTPRequestHandler):
     fake: FakeApi
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
@@ -148,8 +148,6 @@ class Serving(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_PUT = do_POST = do_DELETE = _serve
-
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
         pass
 
@@ -161,7 +159,9 @@ def fake() -> FakeApi:
 
 @pytest.fixture
 def url(fake: FakeApi) -> Iterator[str]:
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("Serve", (Serving,), {"fake": fake}))
+    methods = {f"do_{method}": Serving.serve for method in ("GET", "PUT", "POST", "DELETE")}
+    serving = type("ServingThis", (Serving,), {"fake": fake} | methods)
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), serving)
     thread = threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listening.server_address[1]}/v1"
@@ -694,7 +694,8 @@ def test_ctrl_c_leaves_the_execution_running_and_ends_130(fake: FakeApi, environ
 
 
 def test_help_loads_neither_the_aws_library_nor_the_screen() -> None:
-    script = "import sys, drctl.main; print([name for name in ('botocore', 'rich', 'jsonschema', 'yaml') if name in sys.modules])"
+    heavy = ("botocore", "rich", "jsonschema", "yaml")
+    script = f"import sys, drctl.main; print([name for name in {heavy} if name in sys.modules])"
 
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
