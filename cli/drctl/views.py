@@ -1,8 +1,9 @@
 """What a person sees: a live screen on a terminal, one line per change anywhere else."""
 
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -39,8 +40,6 @@ class View(Protocol):
 
 
 def is_terminal(stream: TextIO) -> bool:
-    import os
-
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -154,7 +153,13 @@ def execution_panel(document: Document, next_poll: float | None, rows: int | Non
     )
     head.append(wording.outcome(document, now).removeprefix(document["Status"]))
     head.append(f"\n{document.get('PollCount', 0)} polls, {wording.polling(document, next_poll, now)}", style="dim")
-    return Group(head, Text(), _waves_table(document, now), Text(), _servers_table(document, rows))
+    everyone = [(wave, server) for wave in document["Waves"] for server in wave["Servers"]]
+    shown = everyone
+    if rows is not None and len(everyone) > rows:
+        shown = sorted(everyone, key=lambda pair: _urgency(pair[1]["Status"]))[:rows]
+    left_out = len(everyone) - len(shown)
+    more = Text(f"and {left_out} more: drctl status {document['ExecutionId']}" if left_out else "", style="dim")
+    return Group(head, Text(), _waves_table(document, now), Text(), _servers_table(shown), more)
 
 
 def status_text(status: str) -> "Text":
@@ -190,18 +195,15 @@ def _waves_table(document: Document, now: float) -> "Table":
     return table
 
 
-def _servers_table(document: Document, rows: int | None) -> "Table":
+def _servers_table(pairs: Sequence[tuple[Document, Document]]) -> "Table":
+    """A row per (wave, server)."""
     from rich.table import Table
     from rich.text import Text
 
-    everyone = [(wave, server) for wave in document["Waves"] for server in wave["Servers"]]
-    shown = everyone
-    if rows is not None and len(everyone) > rows:
-        shown = sorted(everyone, key=lambda pair: _urgency(pair[1]["Status"]))[: rows - 1]
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
     for header in ("Wave", "Server", "Status", "Instance", "Details"):
         table.add_column(header, overflow="fold", no_wrap=header == "Status")
-    for wave, server in shown:
+    for wave, server in pairs:
         table.add_row(
             Text(wording.clean(wave["WaveName"])),
             Text(wording.clean(server.get("Name") or server["SourceServerId"])),
@@ -209,8 +211,6 @@ def _servers_table(document: Document, rows: int | None) -> "Table":
             Text(server.get("InstanceId", "")),
             Text(wording.server_detail(server)),
         )
-    if len(shown) < len(everyone):
-        table.add_row(Text("..."), Text(f"{len(everyone) - len(shown)} more; drctl status shows all", style="dim"))
     return table
 
 
