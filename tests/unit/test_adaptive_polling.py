@@ -31,7 +31,10 @@ def wave(status: str, *servers: str) -> dict[str, object]:
         pytest.param([wave("LAUNCHING", "PENDING", "LAUNCHED")], IN_PROGRESS, 30, id="some done already"),
         pytest.param([wave("LAUNCHING", "LAUNCHED")], IN_PROGRESS, 30, id="launched, actions running"),
         pytest.param(
-            [wave("COMPLETED", "LAUNCHED"), wave("LAUNCHING", "IN_PROGRESS")], IN_PROGRESS, 30, id="completed + launching"
+            [wave("COMPLETED", "LAUNCHED"), wave("LAUNCHING", "IN_PROGRESS")],
+            IN_PROGRESS,
+            30,
+            id="completed + launching",
         ),
         pytest.param(
             [wave("COMPLETED", "LAUNCHED"), wave("LAUNCHING", "PENDING")], PENDING, 45, id="finished waves don't count"

@@ -176,9 +176,7 @@ class TestPollerInvocation:
         assert handler({"detail": {"name": "exec-2-g1", "status": "ABORTED"}}, None) == counts(STARTED=1)
         assert orchestrator.drivers() == ["exec-2-g1"]
 
-    def test_the_schedule_reconciles_all(
-        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_schedule_reconciles_all(self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("reconcile_executions.handler.app", lambda: orchestrator.app)
         for number in (1, 2):
             orchestrator.app.executions.create(execution(number), EMPTY_PLAN, None)

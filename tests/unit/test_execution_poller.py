@@ -409,9 +409,7 @@ class TestThirtyMinutes:
         assert (server["Status"], server["TimeoutDetected"]) == ("IN_PROGRESS", True)
         assert not orchestrator.server(execution_id, ONE)["TimeoutDetected"]
 
-    def test_nothing_is_ever_failed_by_the_clock(
-        self, orchestrator: Orchestrator, simulator: SimulatorControl
-    ) -> None:
+    def test_nothing_is_ever_failed_by_the_clock(self, orchestrator: Orchestrator, simulator: SimulatorControl) -> None:
         simulator.add_fault("stuck", phase="conversion")
         execution_id = orchestrator.begin(TWO_SERVERS)
         for _ in range(5):

@@ -329,7 +329,10 @@ class TestServers:
         store.lay_out("exec-2", waves, jobs, {})
 
         def observe(server: str) -> None:
-            while store.apply(execution, update(store.job(execution, KEY), change(server, ServerStatus.STARTED)), 1) is None:
+            while (
+                store.apply(execution, update(store.job(execution, KEY), change(server, ServerStatus.STARTED)), 1)
+                is None
+            ):
                 pass
 
         with ThreadPoolExecutor(8) as pool:
