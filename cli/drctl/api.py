@@ -37,6 +37,7 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
     ("security token included in the request is invalid", _WRONG_KEYS, _RENEW),
     ("unrecognizedclient", _WRONG_KEYS, _RENEW),
     ("signature", "AWS refused the request's signature: the secret key is wrong or the clock is off.", _RENEW),
+    ("forbidden", "The API refused the request: the stage in the API URL is probably wrong.", _FIND_URL),
     ("not authorized", "Your credentials may not call this API: execute-api:Invoke is missing.", _WHO_AM_I),
 )
 
@@ -68,7 +69,7 @@ class Api:
             session = botocore.session.Session()
             credentials = session.get_credentials()
             frozen = credentials.get_frozen_credentials() if credentials else None
-            region = _region_in(address) or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+            region = region_named_in(address) or os.environ.get("AWS_REGION") or session.get_config_variable("region")
         except BotoCoreError as error:
             raise CliError(f"Your AWS credentials can't be used: {error}", ExitCode.NO_ANSWER, _RENEW) from error
         if frozen is None:
@@ -192,9 +193,9 @@ def _checked_url(url: str | None) -> str:
     return url
 
 
-def _region_in(url: str) -> str | None:
+def region_named_in(url: str) -> str | None:
     """The Region an API Gateway address names: no request for it can be signed for a wrong one."""
-    found = re.search(r"\.execute-api\.([a-z0-9-]+)\.(amazonaws\.|api\.aws)", urlsplit(url).netloc)
+    found = re.search(r"\.execute-api\.([a-z0-9-]+)\.(vpce\.)?(amazonaws\.|api\.aws)", urlsplit(url).netloc)
     return found[1] if found else None
 
 

@@ -132,8 +132,8 @@ def _start(api: "Api", plan: str, execution_type: ExecutionType, client_token: s
         hint(again)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except CliError as error:
-        if error.exit_code is ExitCode.NOT_FOUND:
-            error.advice = "drctl plan list"
+        advice = {ExitCode.NOT_FOUND: "drctl plan list", ExitCode.CONFLICT: "drctl list --status POLLING"}
+        error.advice = advice.get(error.exit_code, error.advice)
         raise
 
 

@@ -5,7 +5,8 @@ import sys
 import typer
 
 from drctl.options import ApiUrl, AsJson, PlanFile, PlanId, checked_plan_id, connect
-from drctl.reporting import complain, counted, hint, print_json
+from drctl.reporting import complain, hint, print_json
+from drctl.wording import counted
 
 app = typer.Typer(help="Check, store, read and delete recovery plans.", no_args_is_help=True, rich_markup_mode=None)
 

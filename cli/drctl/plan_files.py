@@ -7,6 +7,7 @@ from typing import Any
 
 from drctl.options import PLAN_SUFFIXES
 from drctl.outcome import CliError, ExitCode
+from drctl.wording import counted
 
 
 def read_plan_file(path: str) -> object:
@@ -27,8 +28,9 @@ def checked_plan(path: str) -> dict[str, Any]:
     document = read_plan_file(path)
     faults = [{"pointer": fault.pointer, "message": fault.message} for fault in validate_plan(document)]
     if faults or not isinstance(document, dict):
-        count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
-        raise CliError(f"{path} is not a valid plan: {count}.", ExitCode.REFUSED, details=faults)
+        raise CliError(
+            f"{path} is not a valid plan: {counted(len(faults), 'fault')}.", ExitCode.REFUSED, details=faults
+        )
     return document
 
 

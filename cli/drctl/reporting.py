@@ -28,8 +28,3 @@ def hint(command: str) -> None:
 
 def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=True))
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 wave`, `2 waves`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

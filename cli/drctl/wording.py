@@ -24,6 +24,11 @@ def clean(text: object) -> str:
     return "".join(char if char.isprintable() else " " for char in str(text))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 wave`, `2 waves`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
@@ -111,8 +116,8 @@ def polling(document: Document, next_poll: float | None, now: float) -> str:
 def changes(old: Document | None, new: Document) -> Iterator[str]:
     """A line for everything that differs between two looks at an execution; `old` None = the first look."""
     if old is None:
-        waves = len(new["Waves"])
-        yield f"execution {new['ExecutionId']}: {title(new)}, {waves} waves, {len(servers(new))} servers"
+        size = f"{counted(len(new['Waves']), 'wave')}, {counted(len(servers(new)), 'server')}"
+        yield f"execution {new['ExecutionId']}: {title(new)}, {size}"
     if old is None or old["Status"] != new["Status"]:
         yield f"execution {new['Status']}{_because(new)}"
     old_waves = {wave["WaveName"]: wave for wave in old["Waves"]} if old else {}

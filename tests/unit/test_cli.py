@@ -18,8 +18,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
+from drctl.api import region_named_in
 from drctl.help_page import PAGE, help_page
 from drctl.main import app
 
@@ -439,7 +441,7 @@ def test_watch_prints_one_line_for_every_change_and_none_for_the_rest(drctl: Drc
     lines = [line.partition(" ")[2] for line in drctl("watch", "exec-1").stdout.splitlines()]
 
     assert lines == [
-        "execution exec-1: DRILL of Web shop (three-tier), 1 waves, 1 servers",
+        "execution exec-1: DRILL of Web shop (three-tier), 1 wave, 1 server",
         "execution PENDING",
         "wave database: PENDING -> LAUNCHING",
         "execution POLLING",
@@ -591,7 +593,8 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
             (403, {"Message": "User: x is not authorized to perform: execute-api:Invoke"}),
             "execute-api:Invoke is missing",
         ),
-        ((403, {"message": "Forbidden"}), "Forbidden"),
+        ((403, {"message": "Forbidden"}), "stage in the API URL is probably wrong"),
+        ((403, {"message": "Denied by policy"}), "Denied by policy"),
         ((404, b"<html>nginx</html>"), "is not the orchestrator's API"),
         ((200, b"<html>welcome</html>"), "is not the orchestrator's API"),
         ((500, error("InternalError", "The request failed; the function's log says why.")), "the function's log"),
@@ -622,6 +625,28 @@ def test_a_mistyped_option_names_the_right_one(drctl: Drctl) -> None:
 
     assert result.exit_code == 2
     assert "--drill" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://abc123.execute-api.eu-central-1.amazonaws.com/v1", "eu-central-1"),
+        ("https://abc123.execute-api.cn-north-1.amazonaws.com.cn/v1", "cn-north-1"),
+        ("https://vpce-1.execute-api.us-gov-west-1.vpce.amazonaws.com/v1", "us-gov-west-1"),
+        ("https://recovery.example.com/v1", None),
+        ("http://127.0.0.1:4566/_aws/execute-api/abc123/v1", None),
+    ],
+)
+def test_a_request_is_signed_for_the_region_that_the_url_names(url: str, region: str | None) -> None:
+    assert region_named_in(url) == region
+
+
+def test_what_the_server_of_these_tests_says_about_an_execution_is_what_the_api_documents() -> None:
+    components = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))["components"]
+    schema = {"$ref": "#/components/schemas/Execution", "components": components}
+
+    for document in (execution(), finished("FAILED", server(1, "FAILED", Error="x", NextStep="y", Phase="LAUNCH"))):
+        assert list(Draft202012Validator(schema).iter_errors(document)) == []
 
 
 # -- the terminal, the process -----------------------------------------------------------------------------------------
