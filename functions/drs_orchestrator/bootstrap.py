@@ -1,5 +1,6 @@
 """The one place where settings, adapters and the clock are put together; tasks get the result and nothing else."""
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ class App:
 
     settings: Settings
     clock: Callable[[], int] = _now
+    # Spreads waits, so that executions which were put off together don't come back together.
+    draw: Callable[[], float] = random.random
 
     @cached_property
     def executions(self) -> ExecutionStore:

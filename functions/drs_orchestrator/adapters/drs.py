@@ -39,7 +39,11 @@ _SERVER_IDS_PER_CALL = 200
 
 
 class DrsUnavailable(Exception):
-    """DRS throttles, fails or can't be reached: nothing is known, ask again later."""
+    """DRS throttles, fails or can't be reached: nothing is known, ask again later; `retry_after` if it said when."""
+
+    def __init__(self, reason: str, retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 class StartResult(StrEnum):
@@ -62,6 +66,7 @@ class StartOutcome:
     result: StartResult
     job: DrsJob | None = None
     reason: str = ""
+    retry_after: int | None = None
 
 
 _RESULTS = {
@@ -104,9 +109,9 @@ class Drs:
                 tags=dict(tags),
             )
         except ClientError as error:
-            return StartOutcome(_result(error), reason=_reason(error))
+            return StartOutcome(_result(error), reason=_reason(error), retry_after=_retry_after(error))
         except DrsUnavailable as error:
-            return StartOutcome(StartResult.BUSY, reason=str(error))
+            return StartOutcome(StartResult.BUSY, reason=str(error), retry_after=error.retry_after)
         except ParamValidationError as error:
             return StartOutcome(StartResult.REFUSED, reason=str(error))
         except (EndpointConnectionError, ConnectTimeoutError) as error:
@@ -164,7 +169,7 @@ class Drs:
             for page in self._read.get_paginator(operation).paginate(**arguments):
                 yield from page.get("items", ())
         except ClientError as error:
-            raise DrsUnavailable(_reason(error)) from error
+            raise DrsUnavailable(_reason(error), _retry_after(error)) from error
         except BotoCoreError as error:
             raise DrsUnavailable(str(error)) from error
 
@@ -225,6 +230,12 @@ def _code(error: ClientError) -> str:
 def _reason(error: ClientError) -> str:
     message = error.response.get("Error", {}).get("Message") or "no message"
     return f"{_code(error)}: {message}"
+
+
+def _retry_after(error: ClientError) -> int | None:
+    """Seconds; on a throttling error DRS sends them as a string, on an internal one as a number."""
+    text = str(error.response.get("retryAfterSeconds", ""))
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _epoch(text: str | None) -> float | None:

@@ -73,6 +73,7 @@ def read_header(item: Mapping[str, Any]) -> Execution:
         driver_started=item["DriverStarted"],
         driver_rounds=item["DriverRounds"],
         poll_count=item["PollCount"],
+        troubles=item.get("Troubles", 0),
         polling_phase=item.get("PollingPhase"),
         last_polled=item.get("LastPolledTime"),
         end_time=item.get("EndTime"),

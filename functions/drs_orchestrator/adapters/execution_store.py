@@ -183,12 +183,19 @@ class ExecutionStore:
         )
 
     def heartbeat(
-        self, execution: Execution, *, now: int, polled: bool, phase: str | None, finished: Iterable[JobKey] = ()
+        self,
+        execution: Execution,
+        *,
+        now: int,
+        polled: bool,
+        troubles: int,
+        phase: str | None = None,
+        finished: Iterable[JobKey] = (),
     ) -> Execution | None:
         """The last write of every round; None when another driver has taken over."""
         done = {str(key) for key in finished}
-        expression = "SET LastPolledTime = :now"
-        values: dict[str, Any] = {":now": now, ":one": 1, ":polls": 1 if polled else 0}
+        expression = "SET LastPolledTime = :now, Troubles = :troubles"
+        values: dict[str, Any] = {":now": now, ":one": 1, ":polls": 1 if polled else 0, ":troubles": troubles}
         if phase:
             expression += ", PollingPhase = :phase"
             values[":phase"] = phase

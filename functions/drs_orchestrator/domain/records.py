@@ -50,6 +50,8 @@ class Execution:
     driver_started: int = 0
     driver_rounds: int = 0
     poll_count: int = 0
+    # Rounds in a row in which DRS could not be asked.
+    troubles: int = 0
     polling_phase: str | None = None
     last_polled: int | None = None
     end_time: int | None = None

@@ -3,6 +3,7 @@
 from typing import Any
 
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.backoff import retry_after
 from drs_orchestrator.domain.polling import phase_after_poll
 from drs_orchestrator.domain.records import ServerProgress
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
@@ -21,15 +22,16 @@ _SUPERSEDED: dict[str, Any] = {
     "serversInLaunchActions": 0,
     "handOver": False,
     "trouble": "",
+    "retryAfterSeconds": 0,
 }
 
 
 def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     """`{"outcome": CHECKED|SUPERSEDED, "phase": PENDING|STARTED|IN_PROGRESS, "wavesOpen", "wavesReady",
-    "serversLaunching", "serversInLaunchActions", "handOver", "trouble"}`.
+    "serversLaunching", "serversInLaunchActions", "handOver", "trouble", "retryAfterSeconds"}`.
 
-    wavesReady: may be launched now. `trouble` is a sentence when DRS could not be asked, else empty: the execution
-    stays POLLING however long that lasts.
+    wavesReady: may be launched now. `trouble` says what kept DRS from being asked, else it is empty and
+    retryAfterSeconds is 0: the execution stays POLLING however long that lasts.
     """
     execution = driven_execution(app, execution_id, generation)
     if execution is None:
@@ -38,10 +40,13 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     waves = close_waves(app, execution, app.executions.waves(execution_id))
     servers = [server for job in observation.jobs if not job.finished for server in job.servers.values()]
     phase = phase_after_poll([server.status for server in servers], observation.moved)
+    trouble = observation.trouble
+    troubles = execution.troubles + 1 if trouble else 0
     current = app.executions.heartbeat(
         execution,
         now=app.clock(),
         polled=True,
+        troubles=troubles,
         phase=phase.value,
         finished=[job.key for job in observation.jobs if job.finished],
     )
@@ -55,7 +60,8 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
         "serversLaunching": sum(_is_launching(server) for server in servers),
         "serversInLaunchActions": sum(server.launch_actions is LaunchActionsStatus.IN_PROGRESS for server in servers),
         "handOver": current.driver_rounds >= app.settings.max_polls_per_driver,
-        "trouble": observation.trouble or "",
+        "trouble": str(trouble) if trouble else "",
+        "retryAfterSeconds": retry_after(troubles, trouble.retry_after, app.draw()), if trouble else 0,
     }
 
 

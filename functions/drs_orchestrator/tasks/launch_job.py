@@ -5,7 +5,7 @@ not before the earlier call can no longer take effect.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from drs_orchestrator.adapters.drs import Drs, DrsUnavailable, StartOutcome, StartResult
@@ -38,7 +38,15 @@ def place_of(app: App, job: Job) -> Place:
     return Place(job.account_id or app.account_id, job.region)
 
 
-def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -> Launch:
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """`retry_after`: the seconds DRS asked to be left alone for, if it did."""
+
+    launch: Launch
+    retry_after: int | None = None
+
+
+def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -> Attempt:
     """Launch the job, or say in its record why not yet. `ahead`: older executions that wait for the same quota."""
     drs = app.drs.at(job.account_id, job.region)
     if job.intent_time is not None:
@@ -54,7 +62,7 @@ def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -
         return _queue(app, execution, job, f"waiting: place {len(ahead) + 1} in the queue, after {ahead[-1]}")
     intended = app.executions.record_intent(execution, job, app.clock())
     if intended is None:
-        return Launch.SUPERSEDED
+        return Attempt(Launch.SUPERSEDED)
     outcome = drs.start_recovery(
         {server_id: server.snapshot_id for server_id, server in job.servers.items()},
         is_drill=execution.execution_type is ExecutionType.DRILL,
@@ -72,7 +80,7 @@ def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -
     return _conclude(app, drs, execution, intended, outcome)
 
 
-def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: StartOutcome) -> Launch:
+def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: StartOutcome) -> Attempt:
     if outcome.job:
         return _record(app, execution, job, outcome.job)
     if outcome.result is StartResult.UNKNOWN:
@@ -80,9 +88,10 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
     job = replace(job, called_time=None)
     if outcome.result is StartResult.REFUSED:
         app.executions.apply(execution, refuse(job, outcome.reason), app.clock())
-        return Launch.REFUSED
+        return Attempt(Launch.REFUSED)
     if outcome.result is StartResult.BUSY:
-        return _hold(app, execution, job, f"waiting: DRS can't be asked to launch: {outcome.reason}")
+        reason = f"waiting: DRS can't be asked to launch: {outcome.reason}"
+        return _hold(app, execution, job, reason, retry_after=outcome.retry_after)
     try:
         in_use = [seen for seen in drs.jobs_since(app.clock() - _JOBS_IN_USE_SECONDS) if not seen.is_completed]
     except DrsUnavailable:
@@ -99,19 +108,21 @@ def _find_own(execution: Execution, job: Job, seen: Sequence[DrsJob]) -> DrsJob 
     return find_own_job(execution.execution_id, execution.execution_type, job, seen)
 
 
-def _queue(app: App, execution: Execution, job: Job, reason: str) -> Launch:
+def _queue(app: App, execution: Execution, job: Job, reason: str) -> Attempt:
     app.queue.wait(place_of(app, job), execution.execution_id, execution.start_time)
     return _hold(app, execution, job, reason, queued=True)
 
 
-def _hold(app: App, execution: Execution, job: Job, reason: str, queued: bool = False) -> Launch:
+def _hold(
+    app: App, execution: Execution, job: Job, reason: str, *, queued: bool = False, retry_after: int | None = None
+) -> Attempt:
     held = replace(job, status_reason=reason, queued=queued)
     if app.executions.job(execution, job.key) != held:
         app.executions.save_job(execution, held)
-    return Launch.WAITING
+    return Attempt(Launch.WAITING, retry_after)
 
 
-def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Launch:
+def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Attempt:
     """The job exists, so this has to be written whoever drives now; a lost race is read again and repeated."""
     while job.job_id is None:
         launched = replace(
@@ -123,4 +134,4 @@ def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Launch
             queued=False,
         )
         job = app.executions.save_job(execution, launched) or app.executions.job(execution, job.key)
-    return Launch.LAUNCHED
+    return Attempt(Launch.LAUNCHED)

@@ -10,13 +10,14 @@ from typing import Any
 
 from drs_orchestrator.adapters.launch_queue import Place
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.backoff import spread
 from drs_orchestrator.domain.records import Execution, Job, JobKey, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.waves import next_waves
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.close_waves import close_waves
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
-from drs_orchestrator.tasks.launch_job import Launch, launch_job, place_of
+from drs_orchestrator.tasks.launch_job import Attempt, Launch, launch_job, place_of
 
 # One invocation begins no further StartRecovery call after this many seconds; the state machine calls it again.
 _BUDGET_SECONDS = 120
@@ -28,34 +29,37 @@ _SUPERSEDED: dict[str, Any] = {
     "jobsActive": 0,
     "jobsWaiting": 0,
     "wavesOpen": 0,
+    "retryAfterSeconds": 0,
     "handOver": False,
 }
 
 
 def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]:
-    """`{"outcome": LAUNCHED|SUPERSEDED, "jobsLaunched", "jobsActive", "jobsWaiting", "wavesOpen", "handOver"}`.
+    """`{"outcome": LAUNCHED|SUPERSEDED, "jobsLaunched", "jobsActive", "jobsWaiting", "wavesOpen", "retryAfterSeconds",
+    "handOver"}`.
 
     jobsLaunched: by this call; jobsActive: known to DRS and unfinished; jobsWaiting: not launched yet, for a reason
-    that stands in the job's and the wave's StatusReason.
+    that stands in the job's and the wave's StatusReason; retryAfterSeconds: when to try those again.
     """
     execution = driven_execution(app, execution_id, generation)
     if execution is None:
         return dict(_SUPERSEDED)
     waves = app.executions.waves(execution_id)
     deadline = app.clock() + _BUDGET_SECONDS
-    tried: dict[JobKey, Launch] = {}
+    tried: dict[JobKey, Attempt] = {}
     while True:
         waves = close_waves(app, execution, waves)
         begun = {wave.name for wave in waves if wave.status in (WaveStatus.LAUNCHING, WaveStatus.QUEUED)}
         begun |= {wave.name for wave in next_waves(waves).ready}
         jobs = {wave.name: app.executions.jobs(execution_id, wave.index) for wave in waves if wave.name in begun}
         results = _launch_all(app, execution, [job for each in jobs.values() for job in each], tried, deadline)
-        if Launch.SUPERSEDED in results.values() and driven_execution(app, execution_id, generation) is None:
+        launches = {attempt.launch for attempt in results.values()}
+        if Launch.SUPERSEDED in launches and driven_execution(app, execution_id, generation) is None:
             return dict(_SUPERSEDED)
         tried |= results
         waves = [_begin(app, execution, wave) if wave.name in begun else wave for wave in waves]
         # A refused job may end its wave at once and free or skip others; everything else waits for DRS.
-        if Launch.REFUSED not in results.values():
+        if Launch.REFUSED not in launches:
             break
     open_jobs = [
         job
@@ -66,25 +70,28 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     ]
     active = sum(job.job_id is not None for job in open_jobs)
     waiting = len(open_jobs) - active
+    asked = max((attempt.retry_after or 0 for attempt in tried.values()), default=0)
     # Asking DRS for a launch and being put off is asking DRS, too.
-    current = app.executions.heartbeat(execution, now=app.clock(), polled=waiting > active, phase=None)
+    polled = waiting > active
+    current = app.executions.heartbeat(execution, now=app.clock(), polled=polled, troubles=execution.troubles)
     if current is None:
         return dict(_SUPERSEDED)
     return {
         "outcome": Outcome.LAUNCHED,
-        "jobsLaunched": list(tried.values()).count(Launch.LAUNCHED),
+        "jobsLaunched": sum(attempt.launch is Launch.LAUNCHED for attempt in tried.values()),
         "jobsActive": active,
         "jobsWaiting": waiting,
         "wavesOpen": sum(not wave.status.is_final for wave in waves),
+        "retryAfterSeconds": spread(app.settings.intervals.progress, asked, app.draw()),
         "handOver": current.driver_rounds >= app.settings.max_polls_per_driver,
     }
 
 
 def _launch_all(
-    app: App, execution: Execution, jobs: Sequence[Job], tried: Mapping[JobKey, Launch], deadline: int
-) -> dict[JobKey, Launch]:
+    app: App, execution: Execution, jobs: Sequence[Job], tried: Mapping[JobKey, Attempt], deadline: int
+) -> dict[JobKey, Attempt]:
     """Try every job that has no DRS job yet and has not been tried in this invocation."""
-    results: dict[JobKey, Launch] = {}
+    results: dict[JobKey, Attempt] = {}
     waiting = [job for job in jobs if not job.finished and job.job_id is None and job.key not in tried]
     by_place: dict[Place, list[Job]] = defaultdict(list)
     for job in waiting:

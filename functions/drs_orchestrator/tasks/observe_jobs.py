@@ -13,11 +13,11 @@ from drs_orchestrator.observability import logger
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The active jobs as they now stand, whether anything moved, and why DRS could not be asked (if so)."""
+    """The active jobs as they now stand, whether anything moved, and what kept DRS from being asked (if anything)."""
 
     jobs: tuple[Job, ...]
     moved: bool
-    trouble: str | None
+    trouble: DrsUnavailable | None
 
 
 def observe_jobs(app: App, execution: Execution) -> Observation:
@@ -28,13 +28,14 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
         if job.job_id and not job.finished:
             by_place[(job.account_id, job.region)].append(job)
     current = {job.key: job for job in jobs}
-    moved, trouble = False, None
+    moved = False
+    trouble: DrsUnavailable | None = None
     for (account_id, region), asked in by_place.items():
         drs = app.drs.at(account_id, region)
         try:
             known = drs.describe_jobs(job.job_id for job in asked if job.job_id)
         except DrsUnavailable as error:
-            trouble = f"DRS in {region} could not be asked: {error}"
+            trouble = error
             logger.warning("DRS unavailable", execution_id=execution.execution_id, region=region, reason=str(error))
             continue
         for job in asked:
