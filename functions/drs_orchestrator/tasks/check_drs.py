@@ -61,7 +61,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
         "serversInLaunchActions": sum(server.launch_actions is LaunchActionsStatus.IN_PROGRESS for server in servers),
         "handOver": current.driver_rounds >= app.settings.max_polls_per_driver,
         "trouble": str(trouble) if trouble else "",
-        "retryAfterSeconds": retry_after(troubles, trouble.retry_after, app.draw()), if trouble else 0,
+        "retryAfterSeconds": retry_after(troubles, trouble.retry_after, app.draw()) if trouble else 0,
     }
 
 
