@@ -116,12 +116,13 @@ def list_executions(
 
 def _start(api: "Api", plan: str, execution_type: ExecutionType, client_token: str | None) -> dict[str, Any]:
     """Always with a token, so that a request whose answer got lost can be sent again without launching twice."""
+    import shlex
     import uuid
 
     from drctl.outcome import PassingFailure
 
-    token = client_token or str(uuid.uuid4())
-    again = f"drctl start {plan} --{execution_type.lower()} --client-token {token}"
+    token = str(uuid.uuid4()) if client_token is None else client_token
+    again = shlex.join(["drctl", "start", plan, f"--{execution_type.lower()}", "--client-token", token])
     try:
         return api.start(plan, execution_type.value, token)
     except PassingFailure as error:
