@@ -188,7 +188,7 @@ class ExecutionStore:
         *,
         now: int,
         polled: bool,
-        troubles: int,
+        troubles: int = 0,
         phase: str | None = None,
         finished: Iterable[JobKey] = (),
     ) -> Execution | None:

@@ -11,7 +11,7 @@ def retry_after(troubles: int, asked: int | None, share: float) -> int:
     together: a wait lies between half of the doubled interval and all of it. The cap keeps the truth fresh: an
     execution asks at least once a minute, however long DRS is away.
     """
-    longest = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(troubles - 1, 10))
+    longest = min(LONGEST_SECONDS, FIRST_SECONDS << min(troubles - 1, 10))
     return max(asked or 0, round(longest * (0.5 + share / 2)), 1)
 
 
