@@ -35,7 +35,7 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
         try:
             known = drs.describe_jobs(job.job_id for job in asked if job.job_id)
         except DrsUnavailable as error:
-            trouble = error
+            trouble = DrsUnavailable(f"DRS in {region} could not be asked: {error}", error.retry_after)
             logger.warning("DRS unavailable", execution_id=execution.execution_id, region=region, reason=str(error))
             continue
         for job in asked:
