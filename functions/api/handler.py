@@ -81,11 +81,15 @@ def _no_route(_: NotFoundError) -> Response[str]:
     return _answer(404, _error(NotFound(f"There is no {event.http_method} {event.path} in this API.")))
 
 
+# Registered, so that Powertools does not log a caller's mistake as an error with its traceback.
+@router.exception_handler(OrchestratorError)  # type: ignore[untyped-decorator]
+def _expected(error: OrchestratorError) -> Response[str]:
+    return _answer(error.status, _error(error))
+
+
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         return router.resolve(event, context)
-    except OrchestratorError as error:
-        return _proxy(_answer(error.status, _error(error)))
     except (ClientError, BotoCoreError):
         logger.exception("an AWS call failed")
         return _proxy(_answer(503, _error(ServiceBusy("An AWS service could not be reached; try again."))))

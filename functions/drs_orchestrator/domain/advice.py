@@ -6,6 +6,10 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
         "Give the launch function's role the permission the error names: DRS acts with its caller's permissions.",
     ),
     (
+        ("resourcenotfoundexception",),
+        "Correct the server's id, the Region or the account in the plan: DRS there has no such source server.",
+    ),
+    (
         ("encryption key", "kms"),
         "Make the EBS encryption key of the launch settings exist and usable in the recovery account and Region.",
     ),
