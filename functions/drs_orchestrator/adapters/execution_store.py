@@ -78,9 +78,13 @@ class ExecutionStore:
         return items.read_header(item) if item else None
 
     def is_over(self, execution_id: str) -> bool | None:
-        """Whether the execution has ended; None when there is no such execution."""
+        """Whether the execution has ended; None when there is no such execution, or its header can't be read.
+
+        A broken header must not keep its servers locked or others waiting for its turn.
+        """
         item = self._get(items.header_key(execution_id))
-        return items.read_header(item).status.is_final if item else None
+        status = item.get("Status") if item else None
+        return ExecutionStatus(status).is_final if status in ExecutionStatus.__members__ else None
 
     def records(self, execution_id: str) -> list[dict[str, Any]]:
         """Every record of the execution, as plain dictionaries, in order of their keys."""
