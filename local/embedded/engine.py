@@ -6,6 +6,8 @@ from pathlib import Path
 
 import httpx
 
+from embedded.errors import EmbeddedError
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 COMMAND = [sys.executable, "-m", "ministack"]
@@ -50,7 +52,8 @@ def is_ready(url: str) -> bool:
 
 def set_wait_scale(url: str, wait_scale: float) -> None:
     """Change how long one second of a Wait state takes on the running engine, for Waits that begin from now on."""
-    answer = httpx.post(
-        f"{url}/_ministack/config", json={"stepfunctions._SFN_WAIT_SCALE": wait_scale}, timeout=10.0, trust_env=False
-    )
-    answer.raise_for_status()
+    setting = {"stepfunctions._SFN_WAIT_SCALE": wait_scale}
+    answer = httpx.post(f"{url}/_ministack/config", json=setting, timeout=10.0, trust_env=False)
+    # The engine answers 200 to a value it refuses; what it did take stands in the answer.
+    if answer.raise_for_status().json()["applied"] != setting:
+        raise EmbeddedError(f"The engine refused the wait scale {wait_scale}: give a number of 0 or more.")

@@ -77,6 +77,12 @@ def test_a_stack_with_other_settings_is_refused_and_the_running_one_left_alone(s
     assert stack.is_up()
 
 
+def test_the_wait_scale_can_be_changed_while_the_stack_is_up(stack: Stack) -> None:
+    stack.set_wait_scale(0.002)
+    with pytest.raises(EmbeddedError, match="refused the wait scale -1"):
+        stack.set_wait_scale(-1)
+
+
 def test_going_down_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with Stack(state, drs_endpoint="http://127.0.0.1:9") as stack:
