@@ -6,8 +6,9 @@ first, then the STS endpoint, if one is known. Every other key belongs to the de
 
 import logging
 import re
+from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -37,7 +38,7 @@ class Accounts:
         return self.keys.get(access_key_id, self.default)
 
     def _ask_sts(self, access_key_id: str) -> str | None:
-        client = boto3.client(
+        client: Any = botocore.session.get_session().create_client(
             "sts",
             endpoint_url=self.sts_endpoint,
             region_name="us-east-1",

@@ -72,6 +72,8 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
+    # Whoever reads the URL may connect at once, before the server is quite up: the connection waits.
+    listener.listen(1024)
     return listener
 
 

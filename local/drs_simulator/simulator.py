@@ -51,11 +51,16 @@ class Simulator:
         self._start_over(seed)
 
     def reset(self, seed: int | None = None) -> None:
-        """Forget servers, jobs, faults, switches, profiles and calls; the clock and the event bus stay as they are."""
-        self._start_over(self.seed if seed is None else seed)
+        """Forget servers, jobs, faults, switches, profiles and calls; the clock and the event bus stay as they are.
 
-    def _start_over(self, seed: int) -> None:
+        Without a new seed the ids of what comes are others than before: who still asks for a forgotten job is told
+        that it is unknown, as the service would.
+        """
+        self._start_over(self.seed if seed is None else seed, self.generation + 1 if seed is None else 0)
+
+    def _start_over(self, seed: int, generation: int = 0) -> None:
         self.seed = seed
+        self.generation = generation
         self.worlds: dict[tuple[str, str], World] = {}
         self.switches = Switches()
         self.faults = Faults(str(seed), self.now)
@@ -73,7 +78,7 @@ class Simulator:
         """The world of an account and Region, up to date."""
         key = (account, region)
         if key not in self.worlds:
-            self.worlds[key] = World(account, region, ids_seed=f"{self.seed}/{account}/{region}")
+            self.worlds[key] = World(account, region, ids_seed=f"{self.seed}.{self.generation}/{account}/{region}")
         world = self.worlds[key]
         self.engine.settle(world)
         return world

@@ -22,15 +22,19 @@ class Bus:
 
     def __init__(self) -> None:
         self.entries: Queue[dict[str, Any]] = Queue()
-        entries = self.entries
+        self.refuses_aws_sources = False
+        entries, bus = self.entries, self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 assert self.headers["x-amz-target"] == "AWSEvents.PutEvents"
-                for entry in body["Entries"]:
+                (entry,) = body["Entries"]
+                if bus.refuses_aws_sources and entry["Source"].startswith("aws."):
+                    answer = b'{"FailedEntryCount": 1, "Entries": [{"ErrorCode": "NotAuthorizedForSourceException"}]}'
+                else:
                     entries.put(entry)
-                answer = b'{"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}'
+                    answer = b'{"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}'
                 self.send_response(200)
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
@@ -120,6 +124,19 @@ def test_a_server_that_stalls_and_recovers_is_an_event_each_time(
     assert [json.loads(entry["Detail"])["state"] for entry in entries] == ["STALLED", "NOT_STALLED"]
     assert {entry["DetailType"] for entry in entries} == {"DRS Source Server Data Replication Stalled Change"}
     assert {entry["EventBusName"] for entry in entries} == {"dr-bus"}
+
+
+def test_a_bus_that_takes_events_of_aws_from_aws_only_gets_them_under_another_source(
+    simulator: Simulator, servers: Servers, launch: Launch, bus: Bus
+) -> None:
+    bus.refuses_aws_sources = True
+    simulator.events.use(bus.url)
+    launch(servers(1))
+    simulator.push_jobs("COMPLETED")
+
+    entry = bus.next()
+    assert entry["Source"] == "simulated.aws.drs"
+    assert entry["DetailType"] == "DRS Source Server Launch Result"
 
 
 def test_events_are_off_until_a_bus_is_named_and_can_be_switched_off_again(

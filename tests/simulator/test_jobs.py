@@ -316,6 +316,16 @@ def test_the_same_seed_gives_the_same_job_and_another_seed_another(servers: Serv
     assert run(1) != run(2)
 
 
+def test_a_job_from_before_a_reset_is_unknown_after_it(
+    simulator: Simulator, drs: Any, servers: Servers, launch: Launch
+) -> None:
+    forgotten = launch(servers(1))
+    simulator.reset()
+    launch(servers(1))
+
+    assert drs.describe_jobs(filters={"jobIDs": [forgotten]})["items"] == []
+
+
 def test_two_jobs_in_one_world_are_interleaved_by_time(
     simulator: Simulator, drs: Any, servers: Servers, launch: Launch
 ) -> None:
