@@ -1,11 +1,15 @@
 """Markers and options every test of the project may use."""
 
+import os
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 
+from embedded import Stack
 from tests.helpers.orchestrator import Orchestrator, aws
 from tests.helpers.simulator import SimulatorControl, running_simulator
+from tests.helpers.stack import control
 
 MARKERS = {
     "integration": "runs against a deployed stack: the embedded one, or AWS with --real-drs",
@@ -62,3 +66,34 @@ def no_aws() -> Iterator[None]:
 def orchestrator(no_aws: None, simulator: SimulatorControl) -> Orchestrator:
     """The orchestrator's tasks in this process, on moto's tables and the simulator; time passes when told to."""
     return Orchestrator(simulator)
+
+
+# What names the parts of a stack in AWS; README says how to get them from its outputs.
+_STACK_VARIABLES = (
+    "API_URL",
+    "EXECUTION_TABLE_NAME",
+    "PLAN_TABLE_NAME",
+    "STATE_MACHINE_ARN",
+    "RECONCILER_FUNCTION_NAME",
+)
+
+
+@pytest.fixture(scope="session")
+def deployed_stack(real_drs: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The stack that integration and load tests share, its parts named by the environment.
+
+    An embedded one of this run's own; with --real-drs the one the environment names already.
+    """
+    if real_drs:
+        missing = [name for name in _STACK_VARIABLES if not os.environ.get(name)]
+        if missing:
+            pytest.fail(f"--real-drs tests a deployed stack: set {', '.join(missing)} from the stack's outputs")
+        os.environ.pop("DRS_SIMULATOR_URL", None)
+        yield
+        return
+    with Stack(tmp_path_factory.mktemp("stack"), wait_scale=0.015, speed=300) as stack, mock.patch.dict(os.environ):
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(stack.env)
+        yield
+        control().close()

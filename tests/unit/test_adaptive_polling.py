@@ -34,7 +34,7 @@ def wave(status: str, *servers: str) -> dict[str, object]:
             [wave("COMPLETED", "LAUNCHED"), wave("LAUNCHING", "IN_PROGRESS")],
             IN_PROGRESS,
             30,
-            id="completed + launching",
+            id="one wave done",
         ),
         pytest.param(
             [wave("COMPLETED", "LAUNCHED"), wave("LAUNCHING", "PENDING")], PENDING, 45, id="finished waves don't count"

@@ -102,7 +102,8 @@ class TestGSIQuery:
 
         assert [item["Record"]["S"] for item in in_index] == ["EXECUTION"]
 
-    def test_a_dynamodb_error_is_raised_as_such_with_its_cause(self, no_aws: None) -> None:
+    @pytest.mark.usefixtures("no_aws")
+    def test_a_dynamodb_error_is_raised_as_such_with_its_cause(self) -> None:
         with pytest.raises(ClientError) as caught:
             list(ExecutionStore("no-such-table").ids_by_status(ExecutionStatus.POLLING))
 

@@ -231,7 +231,7 @@ class TestJobs:
 
     def test_more_active_jobs_than_one_batch_can_read_are_all_read(self, store: ExecutionStore) -> None:
         servers = tuple(Server(server_id(n)) for n in range(12_000))
-        waves, jobs = lay_out(Plan("big", "Big", "", (Wave("all", (), "us-east-1", servers=servers),)))
+        _, jobs = lay_out(Plan("big", "Big", "", (Wave("all", (), "us-east-1", servers=servers),)))
         assert len(jobs) == 120
         for job in jobs:
             store._put_once(items.job("exec-1", replace(job, servers={})))
@@ -319,8 +319,8 @@ class TestServers:
         with pytest.raises(LookupError, match=f"no record of server {server_id(9)}"):
             store.apply(polling, stray, START)
 
-    def test_two_writers_at_once_lose_no_update(self, store: ExecutionStore, polling: Execution) -> None:
-        """Eight poll the same job and see different servers move; each repeats, as a driver does, until it is written."""
+    def test_writers_at_the_same_time_lose_no_update(self, store: ExecutionStore) -> None:
+        """Eight poll one job and see different servers move; each repeats, as a driver does, until it is written."""
         servers = tuple(Server(server_id(n)) for n in range(8))
         crowd = Plan("crowd", "Crowd", "", (Wave("all", (), "us-east-1", servers=servers),))
         execution = replace(EXECUTION, execution_id="exec-2")

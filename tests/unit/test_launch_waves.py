@@ -237,9 +237,7 @@ class TestNoRoom:
         assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
         assert len(launches(simulator)) == 2
 
-    def test_the_quota_of_twenty_jobs_is_waited_for_and_named(
-        self, orchestrator: Orchestrator, simulator: SimulatorControl
-    ) -> None:
+    def test_the_quota_of_twenty_jobs_is_waited_for_and_named(self, orchestrator: Orchestrator) -> None:
         others = [server_id(n) for n in range(100, 120)]
         orchestrator.add_servers(*others)
         drs = orchestrator.app.drs.at(None, REGION)
@@ -297,9 +295,7 @@ class TestRefused:
         assert "UninitializedAccountException" in server["Error"]
         assert "Initialise DRS" in server["NextStep"]
 
-    def test_a_server_drs_does_not_know_fails_only_its_own_job(
-        self, orchestrator: Orchestrator, simulator: SimulatorControl
-    ) -> None:
+    def test_a_server_drs_does_not_know_fails_only_its_own_job(self, orchestrator: Orchestrator) -> None:
         stranger = {"SourceServerId": server_id(99), "Impact": "OPTIONAL"}
         document = orchestrator.drive(orchestrator.start(plan(wave("a", stranger), wave("b", ONE))))
         first, second = document["Waves"]

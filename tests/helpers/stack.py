@@ -1,0 +1,91 @@
+"""The deployed stack a test works on, known by its environment: the embedded one, or one in an AWS account.
+
+API_URL, EXECUTION_TABLE_NAME, STATE_MACHINE_ARN and RECONCILER_FUNCTION_NAME name its parts. DRS_SIMULATOR_URL is the
+control API of its DRS simulator; without it the stack talks to AWS's own DRS, and nothing of that can be made to fail.
+"""
+
+import json
+import os
+from functools import cache
+from typing import Any, NoReturn
+
+import boto3
+import httpx
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+
+from tests.helpers.simulator import SimulatorControl
+
+# A drill of real servers takes twenty minutes and more; the embedded stack's clock runs hundreds of times faster.
+REAL_PATIENCE = 60
+
+# Source servers of the account that may be launched by tests, their ids separated by commas.
+REAL_SERVERS = "DRS_TEST_SOURCE_SERVERS"
+
+
+def is_real() -> bool:
+    """Whether the stack talks to AWS's own DRS."""
+    return not os.environ.get("DRS_SIMULATOR_URL")
+
+
+def patience(seconds: float) -> float:
+    """How long to wait for what takes at most `seconds` on the embedded stack."""
+    return seconds * REAL_PATIENCE if is_real() else seconds
+
+
+def control() -> SimulatorControl:
+    """The simulator's control API; a test that needs it is skipped where there is none."""
+    if is_real():
+        pytest.skip("AWS's own DRS can't be told what to do; this test needs the simulator")
+    return _control(os.environ["DRS_SIMULATOR_URL"])
+
+
+@cache
+def _control(url: str) -> SimulatorControl:
+    return SimulatorControl(url)
+
+
+def region() -> str:
+    return str(boto3.Session().region_name)
+
+
+def client(service: str) -> Any:
+    """A client of a service the stack is made of."""
+    return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))  # type: ignore[call-overload]
+
+
+def call_api(method: str, path: str, body: object = None, *, query: dict[str, str] | None = None) -> httpx.Response:
+    """A signed call of the orchestrator's API, as any client of it makes one."""
+    url = httpx.URL(f"{os.environ['API_URL'].rstrip('/')}{path}", params=query)
+    content = "" if body is None else json.dumps(body)
+    request = AWSRequest(method, str(url), data=content, headers={"Content-Type": "application/json"})
+    session = boto3.Session()
+    SigV4Auth(session.get_credentials(), "execute-api", session.region_name).add_auth(request)
+    return httpx.request(method, url, content=content, headers=dict(request.headers), timeout=30.0, trust_env=False)
+
+
+def driver_arn(execution_id: str, generation: int = 1) -> str:
+    """The state machine execution that drives this generation of an execution."""
+    arn = os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
+    return f"{arn}:{execution_id}-g{generation}"
+
+
+def start_recovery_calls(execution_id: str) -> list[dict[str, Any]]:
+    """The StartRecovery calls DRS received for an execution, in order."""
+    owner = "drs-orchestrator:execution-id"
+    calls = control().calls("StartRecovery")
+    return [call for call in calls if call["request"].get("tags", {}).get(owner) == execution_id]
+
+
+def real_servers() -> list[str]:
+    """The source servers tests may launch in a real account; without any the test is skipped."""
+    given = [server.strip() for server in os.environ.get(REAL_SERVERS, "").split(",") if server.strip()]
+    if not given:
+        pytest.skip(f"{REAL_SERVERS} names no source servers that may be launched")
+    return given
+
+
+def too_few_real_servers(wanted: int, given: int) -> NoReturn:
+    pytest.skip(f"this test launches {wanted} source servers, {REAL_SERVERS} names {given}")
