@@ -84,7 +84,7 @@ class ExecutionStore:
         """
         item = self._get(items.header_key(execution_id))
         status = item.get("Status") if item else None
-        return ExecutionStatus(status).is_final if status in ExecutionStatus.__members__ else None
+        return ExecutionStatus(status).is_final if str(status) in ExecutionStatus.__members__ else None
 
     def records(self, execution_id: str) -> list[dict[str, Any]]:
         """Every record of the execution, as plain dictionaries, in order of their keys."""
