@@ -83,8 +83,8 @@ class ExecutionStore:
         A broken header must not keep its servers locked or others waiting for its turn.
         """
         item = self._get(items.header_key(execution_id))
-        status = item.get("Status") if item else None
-        return ExecutionStatus(status).is_final if str(status) in ExecutionStatus.__members__ else None
+        status = str(item.get("Status")) if item else ""
+        return ExecutionStatus(status).is_final if status in ExecutionStatus.__members__ else None
 
     def records(self, execution_id: str) -> list[dict[str, Any]]:
         """Every record of the execution, as plain dictionaries, in order of their keys."""
