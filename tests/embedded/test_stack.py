@@ -83,10 +83,23 @@ def test_the_wait_scale_can_be_changed_while_the_stack_is_up(stack: Stack) -> No
         stack.set_wait_scale(-1)
 
 
+def small_project(folder: Path, resource_type: str) -> Path:
+    """A project whose template holds one resource and no function, which is built and deployed in seconds."""
+    (folder / "functions").mkdir(parents=True)
+    (folder / "samconfig.toml").write_bytes((PROJECT_ROOT / "samconfig.toml").read_bytes())
+    (folder / "template.yaml").write_text(
+        "Parameters: {DrsEndpointUrl: {Type: String, Default: ''}}\n"
+        f"Resources: {{Thing: {{Type: '{resource_type}'}}}}\n"
+    )
+    return folder
+
+
 def test_going_down_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    project = small_project(tmp_path / "project", "AWS::SNS::Topic")
     state = tmp_path / "state"
-    with Stack(state, drs_endpoint="http://127.0.0.1:9") as stack:
+    with Stack(state, drs_endpoint="http://127.0.0.1:9", project_root=project) as stack:
         assert processes_of(state)
+        assert stack.env["AWS_ENDPOINT_URL_DRS"] == "http://127.0.0.1:9"
         assert stack.env["DRS_SIMULATOR_URL"] == ""
     assert processes_of(state) == []
     assert not state.exists()
@@ -94,12 +107,7 @@ def test_going_down_leaves_no_process_and_no_file(tmp_path: Path) -> None:
 
 
 def test_a_template_that_cannot_be_deployed_leaves_nothing_but_a_reason(tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    (project / "functions").mkdir(parents=True)
-    (project / "samconfig.toml").write_bytes((PROJECT_ROOT / "samconfig.toml").read_bytes())
-    (project / "template.yaml").write_text(
-        "Parameters: {DrsEndpointUrl: {Type: String, Default: ''}}\nResources: {Thing: {Type: 'AWS::No::Such'}}\n"
-    )
+    project = small_project(tmp_path / "project", "AWS::No::Such")
     state = tmp_path / "state"
     with pytest.raises(EmbeddedError, match=r"`sam deploy` into the embedded engine failed(.|\n)*AWS::No::Such"):
         Stack(state, drs_endpoint="http://127.0.0.1:9", project_root=project).up()
