@@ -57,8 +57,8 @@ demo: setup ## Watch a drill and a recovery on an embedded stack of its own, the
 	@exec $(PYTHON) -m embedded demo
 
 .PHONY: sim
-sim: setup ## Run the DRS simulator alone [PORT=9999 SPEED=60]
-	@exec $(PYTHON) -m drs_simulator --port $(or $(PORT),9999) --speed $(or $(SPEED),60)
+sim: setup ## Run the DRS simulator alone [PORT=9999 SPEED=60 SCENARIO=three-tier]
+	@exec $(PYTHON) -m drs_simulator --port $(or $(PORT),9999) --speed $(or $(SPEED),60) --scenario $(or $(SCENARIO),three-tier)
 
 .PHONY: build
 build: setup ## Build the functions with `sam build`
