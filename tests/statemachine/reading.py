@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from tests.helpers.template import template
 from tools.state_graph import Definition, State, edges, read_definition
 
 # What Drivers.start gives every state machine execution; a test compares it with a real start.
@@ -35,12 +34,6 @@ def function_of(task: State) -> str:
     match = SUBSTITUTION.fullmatch(task["Parameters"]["FunctionName"])
     assert match, task
     return match[1]
-
-
-def function_properties(logical_id: str) -> dict[str, Any]:
-    """The function's properties in the template, with those that Globals gives all."""
-    properties: dict[str, Any] = template()["Resources"][logical_id]["Properties"]
-    return template()["Globals"]["Function"] | properties
 
 
 def paths(value: Any) -> Iterator[str]:

@@ -14,6 +14,7 @@ from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.tasks.fence import Outcome
 from tests.helpers.orchestrator import Orchestrator, plan, server_id, wave
 from tests.helpers.template import template
+from tests.statemachine.functions import functions
 from tests.statemachine.reading import (
     EVENTS,
     EXECUTION_INPUT,
@@ -22,7 +23,6 @@ from tests.statemachine.reading import (
     dearest_way,
     definition,
     function_of,
-    function_properties,
     needs,
     paths,
     states,
@@ -114,7 +114,7 @@ class TestTasks:
         """Otherwise a second invocation would start while the first one still works."""
         task = states()[name]
 
-        assert task["TimeoutSeconds"] > function_properties(function_of(task))["Timeout"]
+        assert task["TimeoutSeconds"] > functions()[function_of(task)]["Timeout"]
 
 
 class TestData:

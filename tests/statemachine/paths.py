@@ -1,0 +1,140 @@
+"""Ways through the state machine as data: what DRS is told to do, and the order of states that must come of it.
+
+Every path runs on both engines. On the second engine time is exact, so the whole order counts; an engine that waits
+for real may find DRS a poll further on, so there `tasks(...)` of both sides are compared.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from tests.helpers.orchestrator import plan, server_id, wave
+from tests.helpers.simulator import SimulatorControl
+from tests.statemachine.reading import states
+
+DATABASE, WEB, AUDIT = server_id(0xD1), server_id(0xE1), server_id(0xA1)
+
+TRANSITION = ("Wait Around Transition", "Check DRS")
+PENDING = ("Wait While Pending", "Check DRS")
+PROGRESS = ("Wait While In Progress", "Check DRS")
+UNANSWERED = ("Wait For DRS To Answer", "Check DRS")
+HELD_BACK = ("Wait For DRS Capacity", "Launch Ready Waves")
+# From StartRecovery on: snapshots are taken, disks converted, instances launched; a transition between each two.
+LAUNCH = ("Launch Ready Waves", *TRANSITION, *PENDING, *TRANSITION, *PENDING, *TRANSITION, *PROGRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """`servers` and `faults` are documents of the simulator's control API, `plan` is a plan document.
+
+    `status` is the execution's in the end, `machine` that of the state machine execution, `order` its `steps`.
+    """
+
+    title: str
+    plan: Mapping[str, Any]
+    order: tuple[str, ...]
+    execution_type: str = "DRILL"
+    status: str = "COMPLETED"
+    machine: str = "SUCCEEDED"
+    servers: tuple[Mapping[str, Any], ...] = ({"sourceServerID": DATABASE}, {"sourceServerID": WEB})
+    faults: tuple[Mapping[str, Any], ...] = field(default=())
+
+    def __str__(self) -> str:
+        return self.title
+
+    def arrange(self, simulator: SimulatorControl) -> None:
+        """Bring DRS to where the path begins; it has to be new, with no servers and faults of others."""
+        simulator.add_servers([dict(server) for server in self.servers])
+        for fault in self.faults:
+            simulator.add_fault(**fault)
+
+
+TWO_WAVES = plan(wave("database", DATABASE), wave("web", WEB), plan_id="two-waves")
+ONE_WAVE = plan(wave("web", DATABASE, WEB), plan_id="one-wave")
+ONE_SERVER = plan(wave("web", WEB), plan_id="one-server")
+
+PATHS = (
+    Path(
+        "a drill of two waves",
+        TWO_WAVES,
+        ("Prepare Execution", *LAUNCH, *LAUNCH, "Finish Execution", "Execution Completed"),
+    ),
+    Path(
+        "a recovery with launch actions",
+        ONE_WAVE,
+        ("Prepare Execution", *LAUNCH, *TRANSITION, *PROGRESS, "Finish Execution", "Execution Completed"),
+        execution_type="RECOVERY",
+        servers=tuple(
+            {"sourceServerID": server, "launchActions": [{"name": "verify", "optional": False, "seconds": 120}]}
+            for server in (DATABASE, WEB)
+        ),
+    ),
+    Path(
+        "a drill that never waits for launch actions",
+        ONE_SERVER,
+        ("Prepare Execution", *LAUNCH, "Finish Execution", "Execution Completed"),
+        servers=({"sourceServerID": WEB, "launchActions": [{"name": "audit", "status": "NEVER"}]},),
+    ),
+    Path(
+        "a server that fails stops the next wave",
+        plan(wave("database", DATABASE, WEB), wave("audit", AUDIT), plan_id="partial"),
+        ("Prepare Execution", *LAUNCH, "Finish Execution", "Execution Completed In Part"),
+        status="PARTIAL",
+        servers=tuple({"sourceServerID": server} for server in (DATABASE, WEB, AUDIT)),
+        faults=({"fault": "launch-failure", "sourceServerIDs": [DATABASE]},),
+    ),
+    Path(
+        "no server is up",
+        ONE_SERVER,
+        ("Prepare Execution", *LAUNCH, "Finish Execution", "Execution Failed"),
+        status="FAILED",
+        machine="FAILED",
+        faults=({"fault": "launch-failure"},),
+    ),
+    Path(
+        "DRS throttles the launch",
+        ONE_SERVER,
+        ("Prepare Execution", "Launch Ready Waves", *HELD_BACK, *LAUNCH[1:], "Finish Execution", "Execution Completed"),
+        faults=({"fault": "throttle", "operation": "StartRecovery", "count": 2},),
+    ),
+    Path(
+        "DRS throttles the polls",
+        ONE_SERVER,
+        (
+            *("Prepare Execution", "Launch Ready Waves", *TRANSITION, *UNANSWERED, *LAUNCH[1:]),
+            *("Finish Execution", "Execution Completed"),
+        ),
+        faults=({"fault": "throttle", "operation": "DescribeJobs", "count": 4},),
+    ),
+    Path(
+        "DRS refuses the launch",
+        ONE_SERVER,
+        ("Prepare Execution", "Launch Ready Waves", "Finish Execution", "Execution Failed"),
+        status="FAILED",
+        machine="FAILED",
+        faults=({"fault": "error", "operation": "StartRecovery", "code": "AccessDeniedException"},),
+    ),
+)
+
+
+def states_entered(history: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of the states, in order, from GetExecutionHistory's events."""
+    return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+
+
+def steps(entered: Iterable[str]) -> tuple[str, ...]:
+    """The order without decisions, a wait and the task it leads to only once however often they are repeated."""
+    order: list[str] = []
+    for name in entered:
+        if states()[name]["Type"] == "Choice":
+            continue
+        order.append(name)
+        if order[-2:] == order[-4:-2]:
+            del order[-2:]
+    return tuple(order)
+
+
+def tasks(order: Sequence[str]) -> tuple[str, ...]:
+    """What is left of an order when it does not matter how long was waited: tasks and the end."""
+    return tuple(name for name, _ in groupby(each for each in order if states()[each]["Type"] != "Wait"))
