@@ -163,7 +163,9 @@ class Engine:
         reached = min([step.at for step in later] + [meant[-1].at])
         timeline = self._clock.timeline()
         job.origin = timeline - reached
-        job.steps = [*job.steps[: job.done], *meant, *later]
+        # What was pushed past slower servers happened now, too: nothing that is still to come may lie before it.
+        hurried = [replace(step, at=min(step.at, reached)) for step in meant]
+        job.steps = [*job.steps[: job.done], *hurried, *later]
         for _ in meant:
             self._apply_next(world, job, self._clock.now())
         world.schedule(job)

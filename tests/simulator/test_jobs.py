@@ -326,6 +326,23 @@ def test_a_job_from_before_a_reset_is_unknown_after_it(
     assert drs.describe_jobs(filters={"jobIDs": [forgotten]})["items"] == []
 
 
+def test_a_job_pushed_past_its_slower_servers_and_then_let_go_keeps_its_log_in_order(
+    simulator: Simulator, servers: Servers, launch: Launch, log_of: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    simulator.use_profile("servers-25")
+    simulator.set_hold(True)
+    ids = servers(25)
+    simulator.add_fault({"fault": "capacity", "sourceServerIDs": ids[:3]})
+    job_id = launch(ids)
+    simulator.clock.advance(100)
+    simulator.push_jobs("IN_PROGRESS")
+    simulator.set_hold(False)
+    simulator.clock.advance(2000)
+
+    moments = [item["logDateTime"] for item in log_of(job_id)]
+    assert moments == sorted(moments)
+
+
 def test_two_jobs_in_one_world_are_interleaved_by_time(
     simulator: Simulator, drs: Any, servers: Servers, launch: Launch
 ) -> None:
