@@ -1,0 +1,192 @@
+"""Every sample in events/ goes through the shipped handler it is named after, unchanged, and gets a right answer.
+
+A sample is `<handler's folder>.json` or `<handler's folder>.<case>.json`. Executions in flight outlive a deployment,
+so a sample is never rewritten because a handler wants it: the handler has to go on taking it.
+"""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from drs_orchestrator.domain.plan import plan_from_document
+from drs_orchestrator.domain.records import Execution
+from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
+from tests.helpers.orchestrator import START, Orchestrator
+from tests.helpers.template import PROJECT_ROOT, template
+from tests.statemachine.functions import functions, handler_module, shipped_functions
+
+EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT_ROOT / "events").glob("*.json")}
+PLAN = json.loads(EVENTS["api.put_plan"]["body"])
+EXECUTION_ID = EVENTS["check_drs"]["executionId"]
+
+# The function a sample belongs to, by the folder of its handler.
+FUNCTIONS = {handler_module(name).partition(".")[0]: name for name in functions()}
+
+
+def folder_of(sample: str) -> str:
+    return sample.partition(".")[0]
+
+
+def invoke(orchestrator: Orchestrator, sample: str) -> Any:
+    with shipped_functions(orchestrator.app) as call:
+        return call(FUNCTIONS[folder_of(sample)], EVENTS[sample])
+
+
+def request(orchestrator: Orchestrator, sample: str) -> tuple[int, Any]:
+    """The status code and the parsed body of the API's answer."""
+    answer = invoke(orchestrator, sample)
+    return answer["statusCode"], json.loads(answer["body"] or "null")
+
+
+@pytest.fixture
+def seeded(orchestrator: Orchestrator) -> Orchestrator:
+    """The plan of the samples is stored, and their execution has been started: PENDING, with its first driver."""
+    orchestrator.add_servers(*(server["SourceServerId"] for wave in PLAN["Waves"] for server in wave["Servers"]))
+    assert request(orchestrator, "api.put_plan")[0] == 201
+    execution = Execution(
+        execution_id=EXECUTION_ID,
+        plan_id=PLAN["PlanId"],
+        plan_name=PLAN["Name"],
+        execution_type=ExecutionType.DRILL,
+        status=ExecutionStatus.PENDING,
+        start_time=START,
+        generation=1,
+        driver_started=START,
+    )
+    assert orchestrator.app.executions.create(execution, plan_from_document(PLAN), None)
+    orchestrator.app.drivers.start(execution)
+    return orchestrator
+
+
+class TestSamples:
+    def test_every_function_has_a_sample_and_every_sample_a_function(self) -> None:
+        assert {folder_of(sample) for sample in EVENTS} == set(FUNCTIONS)
+
+    def test_the_api_has_one_sample_a_route(self) -> None:
+        events = functions()["ApiFunction"]["Events"].values()
+        routes = sorted((each["Properties"]["Method"], each["Properties"]["Path"]) for each in events)
+        samples = [event for sample, event in EVENTS.items() if folder_of(sample) == "api"]
+
+        assert sorted((event["httpMethod"], event["resource"]) for event in samples) == routes
+
+    def test_the_reconciler_has_one_sample_a_source_and_its_rule_lets_the_sample_through(self) -> None:
+        sources = functions()["ReconcilerFunction"]["Events"]
+        pattern = sources["DriverEnded"]["Properties"]["Pattern"]
+        event = EVENTS["reconcile_executions.driver_ended"]
+        [machine] = pattern["detail"]["stateMachineArn"]
+        name = machine["Fn::Sub"].rpartition("${AWS::StackName}")[2]
+
+        assert len([sample for sample in EVENTS if folder_of(sample) == "reconcile_executions"]) == len(sources)
+        assert event["source"] in pattern["source"]
+        assert event["detail-type"] in pattern["detail-type"]
+        assert event["detail"]["status"] in pattern["detail"]["status"]
+        assert event["detail"]["stateMachineArn"].endswith(f"drs-orchestrator{name}")
+
+    @pytest.mark.parametrize("sample", sorted(sample for sample in EVENTS if folder_of(sample) == "api"))
+    def test_an_api_sample_is_consistent_in_itself(self, sample: str) -> None:
+        event = EVENTS[sample]
+        path = event["resource"].format(**event["pathParameters"] or {})
+
+        assert event["path"] == path
+        assert event["requestContext"]["path"] == f"/{event['requestContext']['stage']}{path}"
+        assert event["requestContext"]["resourcePath"] == event["resource"]
+
+
+class TestApi:
+    def test_put_plan(self, orchestrator: Orchestrator) -> None:
+        status, stored = request(orchestrator, "api.put_plan")
+
+        assert (status, stored["PlanId"]) == (201, PLAN["PlanId"])
+        assert request(orchestrator, "api.put_plan") == (200, stored)
+        assert request(orchestrator, "api.get_plan") == (200, stored)
+
+    def test_get_plan(self, seeded: Orchestrator) -> None:
+        status, document = request(seeded, "api.get_plan")
+
+        assert (status, document["PlanId"]) == (200, PLAN["PlanId"])
+
+    def test_delete_plan(self, seeded: Orchestrator) -> None:
+        assert request(seeded, "api.delete_plan") == (204, None)
+        assert request(seeded, "api.get_plan")[0] == 404
+
+    def test_list_plans(self, seeded: Orchestrator) -> None:
+        status, page = request(seeded, "api.list_plans")
+
+        assert (status, [each["PlanId"] for each in page["plans"]]) == (200, [PLAN["PlanId"]])
+
+    def test_start_execution(self, seeded: Orchestrator) -> None:
+        status, started = request(seeded, "api.start_execution")
+
+        assert (status, started["status"]) == (202, "PENDING")
+        assert request(seeded, "api.start_execution") == (202, started), "the sample's ClientToken makes it repeatable"
+        assert f"{started['executionId']}-g1" in seeded.drivers()
+
+    def test_get_execution(self, seeded: Orchestrator) -> None:
+        status, document = request(seeded, "api.get_execution")
+
+        assert (status, document["ExecutionId"], document["Status"]) == (200, EXECUTION_ID, "PENDING")
+        assert [wave["WaveName"] for wave in document["Waves"]] == [wave["WaveName"] for wave in PLAN["Waves"]]
+
+    def test_list_executions(self, seeded: Orchestrator) -> None:
+        invoke(seeded, "prepare_execution")
+        status, page = request(seeded, "api.list_executions")
+
+        assert (status, [each["ExecutionId"] for each in page["executions"]]) == (200, [EXECUTION_ID])
+
+
+class TestTasks:
+    def test_prepare_execution(self, seeded: Orchestrator) -> None:
+        defaults = {name: parameter["Default"] for name, parameter in template()["Parameters"].items()}
+
+        assert invoke(seeded, "prepare_execution") == {
+            "outcome": "READY",
+            "intervals": {
+                "pending": defaults["PendingIntervalSeconds"],
+                "transition": defaults["TransitionIntervalSeconds"],
+                "progress": defaults["ProgressIntervalSeconds"],
+            },
+        }
+        assert seeded.show(EXECUTION_ID)["Status"] == "POLLING"
+
+    def test_launch_waves(self, seeded: Orchestrator) -> None:
+        invoke(seeded, "prepare_execution")
+        result = invoke(seeded, "launch_waves")
+
+        assert (result["outcome"], result["jobsLaunched"], result["wavesOpen"]) == ("LAUNCHED", 1, 3)
+        assert len(seeded.simulator.calls("StartRecovery")) == 1
+
+    def test_check_drs(self, seeded: Orchestrator) -> None:
+        invoke(seeded, "prepare_execution")
+        invoke(seeded, "launch_waves")
+        seeded.let_pass(15)
+        result = invoke(seeded, "check_drs")
+
+        assert (result["outcome"], result["phase"], result["serversLaunching"]) == ("CHECKED", "STARTED", 2)
+
+    def test_finish_execution(self, seeded: Orchestrator) -> None:
+        assert seeded.drive(EXECUTION_ID)["Status"] == "COMPLETED"
+        assert invoke(seeded, "finish_execution") == {"outcome": "FINISHED", "status": "COMPLETED"}
+
+    def test_hand_over_execution(self, seeded: Orchestrator) -> None:
+        invoke(seeded, "prepare_execution")
+
+        assert invoke(seeded, "hand_over_execution") == {"outcome": "HANDED_OVER"}
+        assert seeded.drivers() == [f"{EXECUTION_ID}-g1", f"{EXECUTION_ID}-g2"]
+
+
+class TestReconciler:
+    def test_the_schedule_leaves_a_healthy_driver_alone(self, seeded: Orchestrator) -> None:
+        counts = invoke(seeded, "reconcile_executions.schedule")
+
+        assert {verdict: count for verdict, count in counts.items() if count} == {"HEALTHY": 1}
+
+    def test_the_end_of_a_driver_gives_its_execution_a_new_one(self, seeded: Orchestrator) -> None:
+        invoke(seeded, "prepare_execution")
+        arn = seeded.environment["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
+        boto3.client("stepfunctions").stop_execution(executionArn=f"{arn}:{EXECUTION_ID}-g1")
+        counts = invoke(seeded, "reconcile_executions.driver_ended")
+
+        assert {verdict: count for verdict, count in counts.items() if count} == {"REPLACED": 1}
+        assert seeded.drivers() == [f"{EXECUTION_ID}-g1", f"{EXECUTION_ID}-g2"]
