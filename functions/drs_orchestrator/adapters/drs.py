@@ -149,6 +149,20 @@ class Drs:
                     instances[item["sourceServerID"]] = item.get("ec2InstanceID") or item["recoveryInstanceID"]
         return instances
 
+    def expects_launch_actions(self, server_id: str) -> bool | None:
+        """Whether post-launch actions are switched on for the server; None when DRS won't tell.
+
+        Raises DrsUnavailable.
+        """
+        try:
+            return bool(self._read.get_launch_configuration(sourceServerID=server_id).get("postLaunchEnabled", False))
+        except ClientError as error:
+            if _result(error) is StartResult.REFUSED:
+                return None
+            raise DrsUnavailable(_reason(error), _retry_after(error)) from error
+        except BotoCoreError as error:
+            raise DrsUnavailable(str(error)) from error
+
     def source_servers(self) -> Iterator[dict[str, Any]]:
         """Every source server as `{"id", "tags", "name"}`, page by page. Raises DrsUnavailable."""
         for item in self._pages("describe_source_servers", filters={}):

@@ -210,6 +210,7 @@ def _progress(server: ServerProgress) -> dict[str, Any]:
         "A": server.launch_actions.value if server.launch_actions else None,
         "D": server.detailed or None,
         "T": server.timeout_detected or None,
+        "E": server.expects_actions,
     }
     return {name: value for name, value in short.items() if value is not None}
 
@@ -225,6 +226,7 @@ def _read_progress(short: Mapping[str, Any]) -> ServerProgress:
         launch_actions=LaunchActionsStatus(short["A"]) if "A" in short else None,
         detailed=short.get("D", False),
         timeout_detected=short.get("T", False),
+        expects_actions=short.get("E"),
     )
 
 

@@ -56,12 +56,28 @@ def lacks_instances(job: Job, drs_job: DrsJob | None, log: Sequence[LogEvent] | 
     )
 
 
+def unknown_launch_actions(job: Job, drs_job: DrsJob | None, execution_type: ExecutionType) -> list[str]:
+    """The launched servers of a completed RECOVERY job that show no launch action run, and of which DRS has not said
+    whether they will: runs begin once the instance's SSM agent is discovered, which may be after the job's end."""
+    if drs_job is None or not drs_job.is_completed or execution_type is not ExecutionType.RECOVERY:
+        return []
+    return [
+        server.source_server_id
+        for server in drs_job.servers
+        if server.launch_status == "LAUNCHED"
+        and not server.runs
+        and server.source_server_id in job.servers
+        and job.servers[server.source_server_id].expects_actions is None
+        and not is_settled(job.servers[server.source_server_id], execution_type)
+    ]
+
+
 def observe(job: Job, seen: JobObservation, execution_type: ExecutionType, limits: Limits, now: int) -> JobUpdate:
     """The job's next record after one look at DRS, and what changes in its servers' records."""
     if seen.job is None:
         return _observe_missing(job, seen.instances, execution_type, limits, now)
     ended = _end_time(job, seen.job, now)
-    judge = _Judge(job, seen.job, ended, seen.log, seen.instances or {}, execution_type, limits, now)
+    judge = _Judge(job, seen.job, ended, seen, execution_type, limits, now)
     servers, changes = {}, []
     for server_id, server in job.servers.items():
         servers[server_id], change = judge.server(server_id, server)
@@ -140,8 +156,7 @@ class _Judge:
     job: Job
     drs: DrsJob
     ended: int | None
-    log: Sequence[LogEvent] | None
-    instances: Mapping[str, str]
+    seen: JobObservation
     execution_type: ExecutionType
     limits: Limits
     now: int
@@ -151,11 +166,11 @@ class _Judge:
             return old, None
         seen = next((server for server in self.drs.servers if server.source_server_id == server_id), None)
         seen = seen or ParticipatingServer(server_id, "PENDING")
-        events = [event for event in self.log or () if event.source_server_id == server_id]
+        events = [event for event in self.seen.log or () if event.source_server_id == server_id]
         new, error = self._status(old, seen)
         if new.status is ServerStatus.LAUNCHED:
             new = self._launched(new, seen, events)
-            new, error = self._launch_actions(new, seen.runs)
+            new, error = self._launch_actions(server_id, new, seen.runs)
         elif new.status is ServerStatus.FAILED:
             new, error = self._failed(new, events, error)
         phase = next((_PHASES[event.event] for event in reversed(events) if event.event in _PHASES), new.phase)
@@ -193,7 +208,7 @@ class _Judge:
             server.instance_id
             or seen.recovery_instance_id
             or (logged.target_instance_id if logged else None)
-            or self.instances.get(seen.source_server_id)
+            or (self.seen.instances or {}).get(seen.source_server_id)
         )
         return replace(
             server,
@@ -203,7 +218,7 @@ class _Judge:
         )
 
     def _launch_actions(
-        self, server: ServerProgress, runs: Sequence[LaunchActionRun]
+        self, server_id: str, server: ServerProgress, runs: Sequence[LaunchActionRun]
     ) -> tuple[ServerProgress, str | None]:
         running = [run for run in runs if run.status not in ("SUCCEEDED", "FAILED")]
         failed = [run for run in runs if run.status == "FAILED"]
@@ -218,14 +233,30 @@ class _Judge:
         if not self.drs.is_completed and not timed_out:
             # More runs may still appear while the job goes on.
             return replace(server, launch_actions=LaunchActionsStatus.IN_PROGRESS if runs else None), None
+        if not runs:
+            return self._actions_to_come(server, server_id, timed_out=self.now - started >= self.limits.launch_actions)
         if timed_out:
             outcome, culprits = LaunchActionsStatus.TIMED_OUT, running + failed
         else:
-            outcome = _actions_outcome(failed) if runs else LaunchActionsStatus.NOT_CONFIGURED
-            culprits = failed
+            outcome, culprits = _actions_outcome(failed), failed
         error = "; ".join(_describe(run) for run in culprits) or None
         status = ServerStatus.FAILED if any(not run.optional for run in culprits) else server.status
         return replace(server, status=status, launch_actions=outcome), error
+
+    def _actions_to_come(
+        self, server: ServerProgress, server_id: str, *, timed_out: bool
+    ) -> tuple[ServerProgress, str | None]:
+        """The job is over and shows no run. The launch configuration says whether runs are to come; where DRS won't
+        tell, none having begun within the grace has to do."""
+        told = self.seen.expects_actions
+        expected = server.expects_actions if server.expects_actions is not None else told.get(server_id)
+        server = replace(server, expects_actions=expected)
+        if expected is False or (expected is None and server_id in told and self._grace_is_over()):
+            return replace(server, launch_actions=LaunchActionsStatus.NOT_CONFIGURED), None
+        if timed_out:
+            error = "launch actions are switched on for this server, but none began in time"
+            return replace(server, status=ServerStatus.FAILED, launch_actions=LaunchActionsStatus.TIMED_OUT), error
+        return replace(server, launch_actions=LaunchActionsStatus.IN_PROGRESS if expected else None), None
 
     def _failed(
         self, server: ServerProgress, events: Sequence[LogEvent], error: str | None
@@ -234,10 +265,10 @@ class _Judge:
             return server, None
         logged = _failure_text(events)
         if logged is None and self.drs.is_completed:
-            logged = _failure_text([event for event in self.log or () if event.source_server_id is None])
+            logged = _failure_text([event for event in self.seen.log or () if event.source_server_id is None])
         if logged is not None:
             return replace(server, detailed=True), logged
-        if self.log is not None and self.drs.is_completed:
+        if self.seen.log is not None and self.drs.is_completed:
             # The log has been read to its end and gives no reason: say what DRS did say.
             return replace(server, detailed=True), error or "DRS reported the launch as FAILED and gave no reason"
         return server, error

@@ -92,6 +92,8 @@ class ServerProgress:
     # False while an error text or an instance id is still to be fetched.
     detailed: bool = False
     timeout_detected: bool = False
+    # Whether its launch configuration has post-launch actions switched on; None until DRS has been asked.
+    expects_actions: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

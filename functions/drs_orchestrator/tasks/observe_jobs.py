@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from drs_orchestrator.adapters.drs import Drs, DrsUnavailable
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.job import DrsJob, JobObservation
-from drs_orchestrator.domain.progress import lacks_instances, observe
+from drs_orchestrator.domain.progress import lacks_instances, observe, unknown_launch_actions
 from drs_orchestrator.domain.records import Execution, Job, JobUpdate
 from drs_orchestrator.observability import logger
 
@@ -53,17 +53,20 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
 
 def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | None) -> JobUpdate:
     log = instances = None
+    expects_actions: dict[str, bool | None] = {}
     try:
         if seen and seen.status != "PENDING":
             log = drs.job_log(seen.job_id)
         if lacks_instances(job, seen, log):
             instances = drs.instances_of_job(job.job_id or "", job.servers)
+        for server_id in unknown_launch_actions(job, seen, execution.execution_type):
+            expects_actions[server_id] = drs.expects_launch_actions(server_id)
     except DrsUnavailable as error:
         logger.warning("details unavailable", execution_id=execution.execution_id, job_id=job.job_id, reason=str(error))
     limits = app.settings.limits
     if execution.launch_actions_timeout is not None:
         limits = replace(limits, launch_actions=execution.launch_actions_timeout)
-    observation = JobObservation(seen, log, instances)
+    observation = JobObservation(seen, log, instances, expects_actions)
     return observe(job, observation, execution.execution_type, limits, app.clock())
 
 
