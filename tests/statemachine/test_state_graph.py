@@ -1,0 +1,65 @@
+"""The drawing in the README is that of the shipped definition, and it shows what a reader looks for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.statemachine.reading import definition, states
+from tools.state_graph import BEGIN, END, draw, edges, main
+
+
+def test_the_readme_shows_the_shipped_definition(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_every_state_is_drawn_and_every_way_but_failures() -> None:
+    drawing = draw(definition())
+    arrows = [line.split() for line in drawing.splitlines() if " -->" in line and not line.strip().startswith("start")]
+    ways = {(way.source, way.target) for way in edges(definition()) if not way.on_failure}
+
+    assert all(f'"{name}"' in drawing for name in states())
+    assert {(line[0], line[-1]) for line in arrows} == {
+        (source.lower().replace(" ", "_"), target.lower().replace(" ", "_")) for source, target in ways
+    }
+    assert len(arrows) == len(ways)
+
+
+def test_the_branch_on_drill_or_recovery_is_named() -> None:
+    drawing = draw(definition())
+
+    assert 'drill_or_recovery -->|"DRILL"| has_every_drill_server_launched' in drawing
+    assert 'drill_or_recovery -->|"RECOVERY"| has_every_launch_action_ended' in drawing
+
+
+def test_failing_tasks_are_one_note_and_not_an_arrow_each() -> None:
+    assert draw(definition()).count("-.->") == 1
+
+
+def test_a_page_is_written_once_and_is_then_up_to_date(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nan old drawing\n{END}\nafter\n", encoding="utf-8")
+
+    assert main(["--check", "--page", str(page)]) == 1
+    assert main(["--page", str(page)]) == 0
+    assert main(["--check", "--page", str(page)]) == 0
+    assert page.read_text(encoding="utf-8") == f"before\n{BEGIN}\n```mermaid\n{draw(definition())}```\n{END}\nafter\n"
+
+
+@pytest.mark.parametrize("text", ["nothing", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
+def test_a_page_without_a_place_for_the_drawing_is_left_alone_and_the_tool_says_so(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+
+    assert main(["--page", str(page)]) == 1
+    assert "state-graph:begin" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8") == text
+
+
+def test_a_comparison_nobody_has_words_for_is_refused() -> None:
+    choice = {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "A"}], "Default": "A"}
+    unknown = {"StartAt": "C", "States": {"C": choice, "A": {"Type": "Succeed"}}}
+
+    with pytest.raises(ValueError, match="IsNull"):
+        draw(unknown)
