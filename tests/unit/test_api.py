@@ -1,0 +1,236 @@
+"""The API's function: routes, paging, and errors in one form whatever went wrong."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from api.handler import handler
+from drs_orchestrator import bootstrap
+from tests.helpers.orchestrator import EXECUTION_TABLE, PLAN_TABLE, Orchestrator, plan, server_id, wave
+
+SHOP = plan(wave("web", server_id(1)))
+
+
+@pytest.fixture(autouse=True)
+def api(orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.handler.app", lambda: orchestrator.app)
+
+
+def call(
+    method: str, path: str, body: object = None, *, query: dict[str, str] | None = None, **fields: Any
+) -> tuple[int, Any]:
+    """The status and the parsed body of a REST API proxy call."""
+    event = {
+        "httpMethod": method,
+        "path": path,
+        "resource": path,
+        "headers": {"Content-Type": "application/json"},
+        "multiValueHeaders": {},
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+        "pathParameters": None,
+        "requestContext": {"path": path, "stage": "v1", "httpMethod": method, "requestId": "1"},
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+    answer = handler(event | fields, None)
+    return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
+
+
+class TestPlans:
+    def test_a_plan_is_created_replaced_read_and_deleted(self) -> None:
+        assert call("PUT", "/plans/shop", SHOP)[0] == 201
+        status, stored = call("PUT", "/plans/shop", SHOP | {"Name": "Café"})
+
+        assert (status, stored["Name"]) == (200, "Café")
+        assert call("GET", "/plans/shop") == (200, stored)
+        assert call("DELETE", "/plans/shop") == (204, None)
+        assert call("GET", "/plans/shop")[0] == 404
+        assert call("DELETE", "/plans/shop")[0] == 404
+
+    def test_a_body_without_plan_id_gets_the_one_of_the_path(self) -> None:
+        without = {name: value for name, value in SHOP.items() if name != "PlanId"}
+
+        assert call("PUT", "/plans/market", without)[1]["PlanId"] == "market"
+
+    def test_every_fault_of_a_plan_is_listed_with_its_pointer(self) -> None:
+        faulty = {"PlanId": "other", "Waves": [wave("a", "s-1"), wave("a", server_id(1), DependsOn=["b"])]}
+        status, error = call("PUT", "/plans/shop", faulty)
+
+        assert (status, error["error"]) == (400, "InvalidRequest")
+        assert {detail["pointer"] for detail in error["details"]} == {
+            "/Name",
+            "/PlanId",
+            "/Waves/0/Servers/0/SourceServerId",
+            "/Waves/1/DependsOn/0",
+            "/Waves/1/WaveName",
+        }
+
+    def test_a_plan_that_is_no_object_is_refused(self) -> None:
+        assert call("PUT", "/plans/shop", [SHOP])[0] == 400
+
+    def test_plans_are_listed_page_by_page(self) -> None:
+        for number in range(3):
+            call("PUT", f"/plans/plan-{number}", plan(wave("web", server_id(number)), plan_id=f"plan-{number}"))
+        pages = []
+        query = {"limit": "2"}
+        while True:
+            _, page = call("GET", "/plans", query=query)
+            pages.append(page["plans"])
+            if "nextToken" not in page:
+                break
+            query = {"limit": "2", "nextToken": page["nextToken"]}
+
+        assert [len(each) for each in pages] in ([2, 1], [2, 1, 0])
+        assert {entry["PlanId"] for each in pages for entry in each} == {"plan-0", "plan-1", "plan-2"}
+        assert pages[0][0].keys() == {"PlanId", "Name", "WaveCount", "ServerCount", "UpdatedTime"}
+
+
+class TestExecutions:
+    def test_a_plan_is_started_shown_and_listed(self, orchestrator: Orchestrator) -> None:
+        call("PUT", "/plans/shop", SHOP)
+        status, started = call("POST", "/executions", {"PlanId": "shop", "ExecutionType": "DRILL"})
+
+        assert (status, started["status"]) == (202, "PENDING")
+        assert call("GET", f"/executions/{started['executionId']}")[1]["PlanId"] == "shop"
+        assert listed("PENDING") == [started["executionId"]]
+
+        orchestrator.prepare(started["executionId"])
+        assert (listed("PENDING"), listed("POLLING")) == ([], [started["executionId"]])
+
+    def test_executions_are_listed_page_by_page_newest_first(self, orchestrator: Orchestrator) -> None:
+        started = []
+        for number in range(5):
+            started.append(orchestrator.start(plan(wave("web", server_id(number)), plan_id=f"plan-{number}")))
+            orchestrator.let_pass(1)
+        seen: list[str] = []
+        query = {"status": "PENDING", "limit": "2"}
+        while True:
+            _, page = call("GET", "/executions", query=query)
+            seen += [each["ExecutionId"] for each in page["executions"]]
+            if "nextToken" not in page:
+                break
+            query["nextToken"] = page["nextToken"]
+
+        assert seen == started[::-1]
+
+    def test_an_unknown_execution_is_not_found(self) -> None:
+        status, error = call("GET", "/executions/exec-0")
+
+        assert (status, error["error"]) == (404, "NotFound")
+        assert "exec-0" in error["message"]
+
+    @pytest.mark.parametrize("query", [None, {"status": ""}, {"status": "polling"}, {"status": "LAUNCHED"}])
+    def test_a_list_needs_a_status_and_says_which_there_are(self, query: dict[str, str] | None) -> None:
+        status, error = call("GET", "/executions", query=query)
+
+        assert (status, error["details"][0]["pointer"]) == (400, "/status")
+        assert "POLLING" in error["details"][0]["message"]
+
+    @pytest.mark.parametrize("limit", ["0", "101", "-1", "two", "1.5", "²", ""])
+    def test_a_limit_that_is_none_is_refused(self, limit: str) -> None:
+        status, error = call("GET", "/executions", query={"status": "POLLING", "limit": limit})
+
+        assert (status, error["details"][0]["pointer"]) == (400, "/limit")
+
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "not base64!",
+            base64.urlsafe_b64encode(b"no json").decode(),
+            base64.urlsafe_b64encode(b"[1]").decode(),
+            base64.urlsafe_b64encode(b'{"PlanId": "shop"}').decode(),
+            base64.urlsafe_b64encode(b'{"ExecutionId":1,"Record":"x","Status":"POLLING","StartTime":1}').decode(),
+            base64.urlsafe_b64encode(
+                b'{"ExecutionId":"x","Record":"EXECUTION","Status":"FAILED","StartTime":1}'
+            ).decode(),
+        ],
+    )
+    def test_a_next_token_this_list_did_not_give_is_refused(self, token: str) -> None:
+        status, error = call("GET", "/executions", query={"status": "POLLING", "nextToken": token})
+
+        assert (status, error["details"][0]["pointer"]) == (400, "/nextToken")
+
+
+class TestErrors:
+    @pytest.mark.parametrize("body", [None, "", "{", "'PlanId'", "[" * 200_000])
+    def test_a_body_that_is_no_json_is_refused(self, body: str | None) -> None:
+        status, error = call("POST", "/executions", body)
+
+        assert (status, error["error"], error["details"]) == (400, "InvalidRequest", [])
+
+    def test_a_body_in_base64_is_read(self) -> None:
+        encoded = base64.b64encode(json.dumps(SHOP).encode()).decode()
+
+        assert call("PUT", "/plans/shop", encoded, isBase64Encoded=True)[0] == 201
+        assert call("PUT", "/plans/shop", "abcde", isBase64Encoded=True)[0] == 400
+
+    def test_a_body_over_a_megabyte_is_too_large_and_says_how_large(self) -> None:
+        status, error = call("PUT", "/plans/shop", "x" * 1_000_001)
+
+        assert (status, error["error"]) == (413, "PayloadTooLarge")
+        assert "1000001 bytes" in error["message"]
+
+    def test_the_limit_counts_bytes_not_characters(self) -> None:
+        assert call("PUT", "/plans/shop", "ü" * 500_001)[0] == 413
+
+    def test_a_conflict_is_told_as_one(self) -> None:
+        call("PUT", "/plans/shop", SHOP)
+        body = {"PlanId": "shop", "ExecutionType": "DRILL", "ClientToken": "once"}
+        call("POST", "/executions", body)
+
+        status, error = call("POST", "/executions", body | {"ExecutionType": "RECOVERY"})
+        assert (status, error["error"]) == (409, "Conflict")
+
+    @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PATCH", "/plans/shop"), ("DELETE", "/executions/x")])
+    def test_a_route_that_does_not_exist_is_answered_in_the_same_form(self, method: str, path: str) -> None:
+        status, error = call(method, path)
+
+        assert (status, error["error"]) == (404, "NotFound")
+        assert f"{method} {path}" in error["message"]
+
+    def test_an_aws_service_that_fails_is_a_503_without_its_details(self, orchestrator: Orchestrator) -> None:
+        orchestrator.dynamodb.delete_table(TableName=PLAN_TABLE)
+        status, error = call("GET", "/plans/shop")
+
+        assert (status, error["error"]) == (503, "ServiceBusy")
+        assert PLAN_TABLE not in error["message"]
+
+    def test_a_failure_nobody_expected_is_a_500_in_the_same_form(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError("secret")
+
+        monkeypatch.setattr(orchestrator.app.plans, "get", fail)
+        status, error = call("GET", "/plans/shop")
+
+        assert (status, error["error"]) == (500, "InternalError")
+        assert "secret" not in json.dumps(error)
+
+    def test_no_body_of_a_request_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        call("POST", "/executions", {"PlanId": "shop", "ExecutionType": "DRILL", "ClientToken": "my-token-1"})
+
+        assert "my-token-1" not in caplog.text
+
+
+def test_a_function_reads_its_settings_once_from_its_environment(
+    orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstrap.app.cache_clear()
+    for name, value in orchestrator.environment.items():
+        monkeypatch.setenv(name, value)
+    app = bootstrap.app()
+    monkeypatch.setenv("EXECUTION_TABLE_NAME", "another")
+
+    assert bootstrap.app() is app
+    assert app.settings.execution_table == EXECUTION_TABLE
+    assert app.clock() > 1_700_000_000
+    bootstrap.app.cache_clear()
+
+
+def listed(status: str) -> list[str]:
+    _, page = call("GET", "/executions", query={"status": status})
+    return [each["ExecutionId"] for each in page["executions"]]

@@ -1,0 +1,209 @@
+"""Starting an execution: what is refused, what is repeated, and what the execution then knows."""
+
+from typing import Any
+
+import pytest
+
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
+from drs_orchestrator.tasks.manage_plans import delete_plan, put_plan
+from drs_orchestrator.tasks.start_execution import start_execution
+from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
+from tests.helpers.simulator import SimulatorControl
+
+ONE = server_id(1)
+SHOP = plan(wave("web", ONE))
+REQUEST = {"PlanId": "shop", "ExecutionType": "DRILL"}
+BY_TAGS = plan({"WaveName": "web", "Region": REGION, "ServerTags": {"tier": "web", "site": "berlin"}})
+
+
+@pytest.fixture
+def app(orchestrator: Orchestrator) -> App:
+    put_plan(orchestrator.app, "shop", SHOP)
+    return orchestrator.app
+
+
+def faults(error: InvalidRequest | Conflict) -> dict[str, str]:
+    return {detail["pointer"]: detail["message"] for detail in error.details}
+
+
+class TestRequest:
+    @pytest.mark.parametrize(
+        ("request_body", "pointers"),
+        [
+            pytest.param({}, {"/PlanId", "/ExecutionType"}, id="nothing"),
+            pytest.param({"PlanId": "shop", "ExecutionType": "REHEARSAL"}, {"/ExecutionType"}, id="unknown type"),
+            pytest.param({"PlanId": "shop", "ExecutionType": ["DRILL"]}, {"/ExecutionType"}, id="type in a list"),
+            pytest.param(REQUEST | {"PlanId": "no good"}, {"/PlanId"}, id="malformed plan id"),
+            pytest.param(REQUEST | {"PlanID": "shop"}, {"/PlanID"}, id="unknown field"),
+            pytest.param(REQUEST | {"ClientToken": ""}, {"/ClientToken"}, id="empty token"),
+            pytest.param(REQUEST | {"ClientToken": "x" * 65}, {"/ClientToken"}, id="long token"),
+            pytest.param(REQUEST | {"ClientToken": None}, {"/ClientToken"}, id="null token"),
+            pytest.param(
+                {"Extra": 1, "ClientToken": 7}, {"/Extra", "/PlanId", "/ExecutionType", "/ClientToken"}, id="all"
+            ),
+        ],
+    )
+    def test_every_fault_of_a_request_is_listed(self, app: App, request_body: object, pointers: set[str]) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            start_execution(app, request_body)
+
+        assert set(faults(caught.value)) == pointers
+
+    @pytest.mark.parametrize("request_body", [None, [], "DRILL", 3])
+    def test_a_body_that_is_no_object_is_refused(self, app: App, request_body: object) -> None:
+        with pytest.raises(InvalidRequest, match="must be a JSON object with PlanId and ExecutionType"):
+            start_execution(app, request_body)
+
+    def test_an_unknown_plan_is_not_found(self, app: App) -> None:
+        with pytest.raises(NotFound, match="There is no plan other"):
+            start_execution(app, REQUEST | {"PlanId": "other"})
+
+
+class TestClientToken:
+    def test_the_same_token_with_the_same_request_gives_the_same_execution(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        first = start_execution(app, REQUEST | {"ClientToken": "once"})
+        orchestrator.prepare(first["executionId"])
+
+        assert start_execution(app, REQUEST | {"ClientToken": "once"}) == first
+        assert orchestrator.drivers() == [f"{first['executionId']}-g1"]
+
+    def test_the_same_token_with_another_request_is_a_conflict_that_names_the_first(self, app: App) -> None:
+        first = start_execution(app, REQUEST | {"ClientToken": "once"})
+
+        with pytest.raises(Conflict, match=first["executionId"]):
+            start_execution(app, {"PlanId": "shop", "ExecutionType": "RECOVERY", "ClientToken": "once"})
+
+    def test_a_repeat_is_answered_even_after_the_plan_is_gone(self, app: App) -> None:
+        first = start_execution(app, REQUEST | {"ClientToken": "once"})
+        delete_plan(app, "shop")
+
+        assert start_execution(app, REQUEST | {"ClientToken": "once"}) == first
+
+    def test_a_repeat_starts_the_driver_its_first_caller_did_not_come_to_start(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        orchestrator.stepfunctions.delete_state_machine(stateMachineArn=orchestrator.environment["STATE_MACHINE_ARN"])
+        first = start_execution(app, REQUEST | {"ClientToken": "once"})
+        orchestrator._state_machine()
+        start_execution(app, REQUEST | {"ClientToken": "once"})
+
+        assert orchestrator.drivers() == [f"{first['executionId']}-g1"]
+
+    def test_without_a_token_each_request_is_another_execution(self, app: App, orchestrator: Orchestrator) -> None:
+        put_plan(app, "other", plan(wave("web", server_id(2)), plan_id="other"))
+        first = start_execution(app, REQUEST)
+        second = start_execution(app, REQUEST | {"PlanId": "other"})
+
+        assert first["executionId"] != second["executionId"]
+
+
+class TestWhatTheExecutionKnows:
+    def test_the_document_is_complete_from_its_first_moment(self, app: App, orchestrator: Orchestrator) -> None:
+        execution_id = start_execution(app, REQUEST)["executionId"]
+        before = orchestrator.show(execution_id)
+
+        assert (before["Status"], before["Waves"][0]["Status"]) == ("PENDING", "PENDING")
+        assert before["Waves"][0]["Servers"][0]["SourceServerId"] == ONE
+
+        orchestrator.prepare(execution_id)
+        assert orchestrator.show(execution_id) == before | {"Status": "POLLING"}
+
+    def test_the_plan_is_kept_as_it_was_at_the_start(self, app: App, orchestrator: Orchestrator) -> None:
+        execution_id = start_execution(app, REQUEST)["executionId"]
+        put_plan(app, "shop", plan(wave("other", server_id(2))))
+        orchestrator.prepare(execution_id)
+
+        assert [each["WaveName"] for each in orchestrator.show(execution_id)["Waves"]] == ["web"]
+
+    def test_servers_are_shown_with_the_names_people_know_them_by(self, app: App, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE, name="web-1")
+        execution_id = start_execution(app, REQUEST)["executionId"]
+        orchestrator.prepare(execution_id)
+
+        assert orchestrator.server(execution_id, ONE)["Name"] == "web-1"
+
+    def test_a_drs_that_does_not_tell_names_stops_nothing(
+        self, app: App, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        simulator.add_fault("server-error", operation="DescribeSourceServers")
+        execution_id = start_execution(app, REQUEST)["executionId"]
+
+        assert orchestrator.prepare(execution_id)["outcome"] == "READY"
+        assert "Name" not in orchestrator.server(execution_id, ONE)
+
+    def test_an_execution_without_a_driver_is_recorded_all_the_same(self, app: App, orchestrator: Orchestrator) -> None:
+        """The reconciler starts what nobody drives."""
+        orchestrator.stepfunctions.delete_state_machine(stateMachineArn=orchestrator.environment["STATE_MACHINE_ARN"])
+        started = start_execution(app, REQUEST)
+
+        assert orchestrator.show(started["executionId"])["Status"] == "PENDING"
+
+
+class TestServerTags:
+    def test_servers_are_selected_from_every_page_when_the_plan_is_started(
+        self, app: App, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        simulator.switch(defaultPageSize=2)
+        chosen = [server_id(n) for n in range(10, 15)]
+        orchestrator.add_servers(*chosen, tags={"tier": "web", "site": "berlin", "more": "x"})
+        orchestrator.add_servers(server_id(20), tags={"tier": "web"})
+        orchestrator.add_servers(server_id(21), tags={"tier": "web", "site": "rome"})
+        execution_id = orchestrator.start(BY_TAGS)
+        [wave] = orchestrator.show(execution_id)["Waves"]
+
+        assert [server["SourceServerId"] for server in wave["Servers"]] == chosen
+        assert len(simulator.calls("DescribeSourceServers")) == 4
+
+    def test_servers_that_are_tagged_later_do_not_join_a_running_execution(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        orchestrator.add_servers(ONE, tags={"tier": "web", "site": "berlin"})
+        execution_id = orchestrator.start(BY_TAGS)
+        orchestrator.add_servers(server_id(2), tags={"tier": "web", "site": "berlin"})
+        orchestrator.prepare(execution_id)
+
+        assert len(orchestrator.show(execution_id)["Waves"][0]["Servers"]) == 1
+
+    def test_tags_that_select_nothing_are_a_conflict_that_names_the_wave(self, orchestrator: Orchestrator) -> None:
+        with pytest.raises(Conflict, match="wave web select no source server") as caught:
+            orchestrator.start(BY_TAGS)
+
+        assert set(faults(caught.value)) == {"/Waves/0/ServerTags"}
+
+    def test_tags_that_select_one_server_for_two_waves_are_a_conflict(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE, tags={"tier": "web"})
+        tagged: dict[str, Any] = {"Region": REGION, "ServerTags": {"tier": "web"}}
+        with pytest.raises(Conflict) as caught:
+            orchestrator.start(plan({"WaveName": "a", **tagged}, {"WaveName": "b", **tagged}))
+
+        assert set(faults(caught.value)) == {"/Waves/1/Servers/0/SourceServerId"}
+
+    def test_a_drs_that_cannot_be_asked_for_tags_is_busy_and_nothing_is_started(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        simulator.add_fault("throttle", operation="DescribeSourceServers")
+
+        with pytest.raises(ServiceBusy, match="wave web's servers"):
+            orchestrator.start(BY_TAGS)
+        assert orchestrator.drivers() == []
+
+
+class TestServersInUse:
+    def test_a_server_of_an_execution_that_has_not_ended_is_not_started_again(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        first = start_execution(app, REQUEST)["executionId"]
+        put_plan(app, "other", plan(wave("web", ONE, server_id(2)), plan_id="other"))
+
+        with pytest.raises(Conflict, match=first) as caught:
+            start_execution(app, REQUEST | {"PlanId": "other"})
+        assert set(faults(caught.value)) == {f"/{ONE}"}
+
+    def test_servers_are_free_again_when_their_execution_has_ended(self, app: App, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE)
+        orchestrator.drive(start_execution(app, REQUEST)["executionId"])
+
+        assert start_execution(app, REQUEST)["status"] == "PENDING"
