@@ -1,0 +1,507 @@
+"""The whole system in one process and in virtual time: the shipped handlers and state machine, DynamoDB in memory,
+Step Functions as walkers of the shipped definition, DRS by the simulator, EventBridge's schedule and event.
+
+Nothing runs beside anything else, yet everything may happen in the middle of anything: while a call of one task is
+under way (an `Interference` says so) time passes, and whatever is due in that time happens, other tasks included.
+One thread and one seed, so the same history happens again when it is asked for.
+"""
+
+import heapq
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from typing import Any
+from unittest import mock
+
+import boto3
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from drs_orchestrator.adapters.drs import START_RECOVERY_READ_SECONDS
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.observability import logger
+from drs_orchestrator.settings import Settings
+from drs_simulator.calls import Call as DrsCall
+from drs_simulator.clock import Clock
+from drs_simulator.simulator import Caller, Simulator
+from tests.helpers.template import PROJECT_ROOT, function_environment, template
+from tests.reliability.asl_walker import End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
+from tests.reliability.dynamodb_fake import DynamoDb, Item
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+START = 1_800_000_000.0
+EXECUTION_TABLE = "executions"
+PLAN_TABLE = "plans"
+STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:recovery"
+RECONCILER_SECONDS = 60
+
+_TABLES = {EXECUTION_TABLE: "ExecutionTable", PLAN_TABLE: "PlanTable"}
+_READS = {("dynamodb", name) for name in ("GetItem", "Query", "Scan", "BatchGetItem")}
+_DRS_STATUS = {"ConflictException": 409, "ServiceQuotaExceededException": 402, "ThrottlingException": 429}
+_DRS_STATUS |= {"InternalServerException": 500, "AccessDeniedException": 403, "ResourceNotFoundException": 404}
+
+
+class Killed(BaseException):
+    """The task is dead, wherever it was; nothing in it may catch that."""
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One run of a function. Once killed, no call of it leaves any more, not even from another of its threads."""
+
+    function: str
+    killed: bool = False
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AwsCall:
+    """A call as it leaves the task. `point` numbers the side effects of a history; None for reads of the tables."""
+
+    service: str
+    operation: str
+    params: dict[str, Any]
+    invocation: Invocation | None
+    point: int | None
+
+    def __str__(self) -> str:
+        function = self.invocation.function if self.invocation else "-"
+        return f"{function}: {self.service} {self.operation}"
+
+
+class Interference:
+    """What happens to calls on their way: a subclass kills, delays, loses or repeats them."""
+
+    def carry_out(self, call: AwsCall, perform: Callable[[], Any]) -> Any:
+        return perform()
+
+    def death_of_driver(self, world: "World", name: str) -> bool:
+        """Asked when a task was killed: whether its state machine execution dies with it instead of retrying."""
+        return False
+
+
+@dataclass(slots=True)
+class Driver:
+    """A state machine execution."""
+
+    name: str
+    walk: Walk
+    status: str = "RUNNING"
+    end: End | None = None
+
+
+@dataclass(slots=True)
+class Records:
+    """What was really written, noted at the table itself: the yardstick of the record's own story."""
+
+    servers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    executions: dict[str, list[str]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+class World:
+    """One history. `interference` stands between the tasks and every AWS call."""
+
+    def __init__(self, interference: Interference | None = None, seed: int = 0, **parameters: str) -> None:
+        self.now = START
+        self.random = Random(f"world/{seed}")
+        self.interference = interference or Interference()
+        self.records = Records()
+        self.dynamodb = DynamoDb(self._written)
+        for name, logical_id in _TABLES.items():
+            self.dynamodb.create_table(name, template()["Resources"][logical_id]["Properties"])
+        clock = Clock(wall=lambda: START)
+        clock.step(START)
+        self.simulator = Simulator(seed=seed + 1, clock=clock)
+        self.drivers: dict[str, Driver] = {}
+        self.points: list[str] = []
+        self.invocations: dict[str, int] = {}
+        self.invoked: list[Invocation] = []
+        self.reconciler_enabled = True
+        self.status_events = True
+        self.recorder: Callable[[str, dict[str, Any], Any], None] | None = None
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._scheduled = 0
+        self._parameters = parameters
+        self.app = _app(tuple(sorted(parameters.items())))
+        self.at(RECONCILER_SECONDS, self._tick)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def at(self, seconds: float, what: Callable[[], None]) -> None:
+        """Let `what` happen so many seconds from now."""
+        self._scheduled += 1
+        heapq.heappush(self._agenda, (self.now + seconds, self._scheduled, what))
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass and everything happen that is due; True as soon as `until` holds."""
+        end = self.now + seconds
+        while self._agenda and self._agenda[0][0] <= end:
+            due, _, what = heapq.heappop(self._agenda)
+            self._move_to(due)
+            what()
+            if until():
+                return True
+        self._move_to(end)
+        return until()
+
+    def _move_to(self, time: float) -> None:
+        if time > self.now:
+            self.simulator.clock.advance(time - self.now)
+            self.now = time
+
+    # -- functions -----------------------------------------------------------------------------------------------------
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        """Run a function of the template by its logical id. Raises Killed, or what the handler raises."""
+        invocation = Invocation(function)
+        self.invocations[function] = self.invocations.get(function, 0) + 1
+        self.invoked.append(invocation)
+        try:
+            with _current(self):
+                result = _handlers()[function](json.loads(json.dumps(event)), None)
+        finally:
+            self.invoked.pop()
+        if invocation.killed:
+            raise Killed
+        return result
+
+    def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One request to the API; (599, None) when its function was killed before it could answer."""
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "resource": path,
+            "headers": {},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "requestContext": {"stage": "local", "path": path, "httpMethod": method},
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        try:
+            answer = self.invoke("ApiFunction", event)
+        except Killed:
+            return 599, None
+        return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
+
+    def show(self, execution_id: str) -> Any:
+        """The execution's document, read without anything in the way."""
+        with mock.patch.object(self, "interference", Interference()):
+            status, document = self.api("GET", f"/executions/{execution_id}")
+        assert status == 200, f"GET /executions/{execution_id} answered {status}: {document}"
+        return document
+
+    def reconcile(self, event: dict[str, Any] | None = None) -> None:
+        """One run of the reconciler; whatever befalls it, the next one comes."""
+        try:
+            self.invoke("ReconcilerFunction", event or {})
+        except (Exception, Killed):  # noqa: BLE001 - as Lambda does: the invocation failed, the schedule goes on
+            self.invocations["failed"] = self.invocations.get("failed", 0) + 1
+
+    def _tick(self) -> None:
+        self.at(RECONCILER_SECONDS, self._tick)
+        if self.reconciler_enabled:
+            self.reconcile()
+
+    # -- Step Functions ------------------------------------------------------------------------------------------------
+
+    def stop_driver(self, name: str) -> None:
+        """What an operator's StopExecution does."""
+        self._end(self.drivers[name], "ABORTED")
+
+    def running_drivers(self) -> list[str]:
+        return [driver.name for driver in self.drivers.values() if driver.status == "RUNNING"]
+
+    def _start_execution(self, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["name"]
+        if name in self.drivers:
+            error = {"Code": "ExecutionAlreadyExists", "Message": f"Execution Already Exists: {name}"}
+            raise ClientError({"Error": error}, "StartExecution")
+        driver = Driver(name, walk(_definition(), json.loads(params["input"]), self.random.random))
+        self.drivers[name] = driver
+        self.at(0.1, lambda: self._go_on(driver, None))
+        return {"executionArn": f"arn:{name}", "startDate": self.now}
+
+    def _describe_execution(self, params: dict[str, Any]) -> dict[str, Any]:
+        driver = self.drivers.get(params["executionArn"].rpartition(":")[2])
+        if driver is None:
+            raise ClientError(
+                {"Error": {"Code": "ExecutionDoesNotExist", "Message": "Execution Does Not Exist"}}, "DescribeExecution"
+            )
+        return {"status": driver.status}
+
+    def _stop_execution(self, params: dict[str, Any]) -> dict[str, Any]:
+        self.stop_driver(params["executionArn"].rpartition(":")[2])
+        return {"stopDate": self.now}
+
+    def _go_on(self, driver: Driver, answer: Any) -> None:
+        if driver.status != "RUNNING":
+            return
+        try:
+            step = driver.walk.throw(answer) if isinstance(answer, TaskFailed) else driver.walk.send(answer)
+        except StopIteration as stop:
+            driver.end = stop.value
+            self._end(driver, "SUCCEEDED" if stop.value.succeeded else "FAILED")
+            return
+        match step:
+            case Pause(seconds):
+                self.at(seconds, lambda: self._go_on(driver, None))
+            case Invoke(function, payload):
+                outcome = self._task(driver, function, payload)
+                self.at(0.05, lambda: self._go_on(driver, outcome))
+
+    def _task(self, driver: Driver, function: str, payload: dict[str, Any]) -> Any:
+        try:
+            return self.invoke(function, payload)
+        except Killed:
+            if self.interference.death_of_driver(self, driver.name) and driver.status == "RUNNING":
+                self._end(driver, "ABORTED")
+            return TaskFailed("Sandbox.Timedout")
+        except Exception as error:  # noqa: BLE001 - as Lambda does: whatever the handler raises is the task's error
+            return TaskFailed(type(error).__name__)
+
+    def _end(self, driver: Driver, status: str) -> None:
+        if driver.status != "RUNNING":
+            return
+        driver.status = status
+        if status != "SUCCEEDED" and self.status_events:
+            event = {"source": "aws.states", "detail": {"name": driver.name, "status": status}}
+            self.at(1.0, lambda: self.reconcile(event))
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    def call(self, client: BaseClient, operation: str, params: dict[str, Any]) -> Any:
+        """A boto3 client's call, on its way through the interference to the service."""
+        service = client.meta.service_model.service_name
+        invocation = self.invoked[-1] if self.invoked else None
+        if invocation and invocation.killed:
+            raise Killed
+        point = None
+        if invocation:
+            invocation.calls += 1
+            if (service, operation) not in _READS:
+                point = len(self.points)
+                self.points.append("")
+        call = AwsCall(service, operation, params, invocation, point)
+        if point is not None:
+            self.points[point] = str(call)
+        answer = self.interference.carry_out(call, lambda: self._answer(client, call))
+        if invocation and invocation.killed:
+            raise Killed
+        return answer
+
+    def kill(self, call: AwsCall) -> None:
+        """Kill the task that makes this call. Raises Killed."""
+        if call.invocation:
+            call.invocation.killed = True
+        raise Killed
+
+    def _answer(self, client: BaseClient, call: AwsCall) -> Any:
+        match call.service:
+            case "dynamodb":
+                return self._ask_dynamodb(call)
+            case "stepfunctions":
+                operations = {
+                    "StartExecution": self._start_execution,
+                    "DescribeExecution": self._describe_execution,
+                    "StopExecution": self._stop_execution,
+                }
+                return operations[call.operation](call.params)
+            case "drs":
+                account = client._request_signer._credentials.access_key
+                return self._ask_drs(call, Caller(account, client.meta.region_name))
+            case "sts":
+                return _ask_sts(call)
+        raise AssertionError(f"nobody answers {call}")
+
+    def _ask_dynamodb(self, call: AwsCall) -> Any:
+        try:
+            answer = self.dynamodb.call(call.operation, call.params)
+        except ClientError as error:
+            if self.recorder:
+                self.recorder(call.operation, call.params, error)
+            raise
+        if self.recorder:
+            self.recorder(call.operation, call.params, answer)
+        return answer
+
+    def _ask_drs(self, call: AwsCall, caller: Caller) -> Any:
+        outcome = self.simulator.perform(call.operation, call.params, caller)
+        self.simulator.calls.add(
+            DrsCall(
+                operation=call.operation,
+                time=self.now,
+                account=caller.account,
+                region=caller.region,
+                status=None if outcome.dropped else 200,
+                request=call.params,
+                error_code=outcome.error.name if outcome.error else None,
+                took_effect=outcome.took_effect,
+            )
+        )
+        if outcome.delay:
+            self.run(min(outcome.delay, START_RECOVERY_READ_SECONDS))
+        if outcome.delay > START_RECOVERY_READ_SECONDS:
+            raise ReadTimeoutError(endpoint_url="https://drs")
+        if outcome.dropped:
+            raise ConnectionClosedError(endpoint_url="https://drs")
+        if outcome.error:
+            name = outcome.error.name
+            details = {"Code": name, "Message": str(outcome.error)}
+            status = {"HTTPStatusCode": _DRS_STATUS.get(name, 400)}
+            raise ClientError({"Error": details, "ResponseMetadata": status}, call.operation)  # type: ignore[typeddict-item]
+        return outcome.document
+
+    def _written(self, table: str, old: Item | None, new: Item | None) -> None:
+        item = new or old
+        if table != EXECUTION_TABLE or item is None:
+            return
+        if item["Record"]["S"].startswith("SERVER#"):
+            self._note(self.records.servers, (item["ExecutionId"]["S"], item["SourceServerId"]["S"]), new)
+        elif item["Record"]["S"] == "EXECUTION":
+            self._note(self.records.executions, item["ExecutionId"]["S"], new)
+
+    def _note(self, statuses: dict[Any, list[str]], key: Any, new: Item | None) -> None:
+        if new is None:
+            self.records.faults.append(f"{key} was deleted")
+            return
+        seen = statuses.setdefault(key, [])
+        if not seen or seen[-1] != new["Status"]["S"]:
+            seen.append(new["Status"]["S"])
+
+
+def _ask_sts(call: AwsCall) -> dict[str, Any]:
+    """An assumed role's access key is its account: what the simulator's accounts go by."""
+    if call.operation == "GetCallerIdentity":
+        return {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/orchestrator/function"}
+    account = call.params["RoleArn"].split(":")[4]
+    return {"Credentials": {"AccessKeyId": account, "SecretAccessKey": "secret", "SessionToken": "token"}}
+
+
+@cache
+def _definition() -> dict[str, Any]:
+    definition: dict[str, Any] = json.loads((PROJECT_ROOT / "statemachine" / "recovery.asl.json").read_text())
+    check_supported(definition)
+    for state in definition["States"].values():
+        if state["Type"] == "Task":
+            # "${CheckDrsFunction}" is filled with that function's ARN; here the logical id is address enough.
+            state["Parameters"]["FunctionName"] = state["Parameters"]["FunctionName"].strip("${}")
+    return definition
+
+
+@cache
+def _handlers() -> dict[str, Callable[[Any, Any], Any]]:
+    """The template's functions by logical id, each as Lambda would import it."""
+    handlers = {}
+    for logical_id, resource in template()["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            module, _, name = resource["Properties"]["Handler"].rpartition(".")
+            handlers[logical_id] = getattr(importlib.import_module(module), name)
+    return handlers
+
+
+@cache
+def _app(parameters: tuple[tuple[str, str], ...]) -> App:
+    """One for all worlds of the same parameters: its clients reach whichever world calls."""
+    resources = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE}
+    environment = function_environment(resources, **dict(parameters)) | {"STATE_MACHINE_ARN": STATE_MACHINE_ARN}
+    settings = Settings.from_environment(environment)
+    return App(settings, clock=lambda: int(_worlds[-1].now), draw=lambda: _worlds[-1].random.random())
+
+
+_worlds: list[World] = []
+
+
+def _current_app() -> App:
+    return _worlds[-1].app
+
+
+@contextmanager
+def _current(world: World) -> Iterator[None]:
+    """Calls of boto3 clients reach this world. Worlds of nested invocations are the same one."""
+    _worlds.append(world)
+    try:
+        yield
+    finally:
+        _worlds.pop()
+
+
+class _OneThread:
+    """A thread pool without threads: the same seed gives the same order of calls."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __enter__(self) -> "_OneThread":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function: Callable[[Any], Any], things: Any) -> Iterator[Any]:
+        return iter([function(thing) for thing in things])
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        future = mock.Mock(spec=["result"])
+        try:
+            future.result.return_value = function(*arguments)
+        except BaseException as error:  # noqa: BLE001 - as a future does: raised where the result is asked for
+            future.result.side_effect = error
+        return future
+
+
+@contextmanager
+def virtual_aws() -> Iterator[None]:
+    """Within it worlds may be made and run: boto3's clients, made once, reach the world that calls."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "STATE_MACHINE_ARN": STATE_MACHINE_ARN,
+    }
+    clients: dict[Any, Any] = {}
+    make_client = boto3.Session.client
+
+    def client(session: boto3.Session, service: str, **settings: Any) -> Any:
+        credentials = session.get_credentials()
+        key = (service, settings.get("region_name"), credentials.access_key if credentials else None)
+        if key not in clients:
+            clients[key] = make_client(session, service, **settings)
+        return clients[key]
+
+    def call(caller: BaseClient, operation: str, params: dict[str, Any]) -> Any:
+        return _worlds[-1].call(caller, operation, params)
+
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, environment))
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DRS"):
+            os.environ.pop(name, None)
+        boto3.setup_default_session()
+        stack.enter_context(mock.patch.object(boto3.Session, "client", client))
+        stack.enter_context(mock.patch.object(BaseClient, "_make_api_call", call))
+        modules = [importlib.import_module(handler.__module__) for handler in _handlers().values()]
+        for module in modules:
+            stack.enter_context(mock.patch.object(module, "app", _current_app))
+        for module in ("execution_store", "server_locks"):
+            stack.enter_context(mock.patch(f"drs_orchestrator.adapters.{module}.ThreadPoolExecutor", _OneThread))
+        # Ids decide the order of executions that started in the same second: they come from the seed, too.
+        token_hex = "drs_orchestrator.tasks.start_execution.secrets.token_hex"
+        stack.enter_context(mock.patch(token_hex, lambda size: _worlds[-1].random.randbytes(size).hex()))
+        level = logger.log_level
+        logger.setLevel("CRITICAL")
+        _app.cache_clear()
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            boto3.DEFAULT_SESSION = None
