@@ -61,7 +61,7 @@ class Control:
                 return JSONResponse(answer(request, _body(await request.body())))
             except ControlError as error:
                 return JSONResponse({"error": "BadRequest", "message": str(error)}, status_code=400)
-            except (TypeError, ValueError, KeyError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 message = f"the request is malformed: {error!r}"
                 return JSONResponse({"error": "BadRequest", "message": message}, status_code=400)
 
@@ -165,9 +165,7 @@ class Control:
         return {"rules": self._simulator.faults.to_document()}
 
     def _set_switches(self, _request: Request, body: Document) -> Document:
-        self._simulator.settle()
-        self._simulator.switches = self._simulator.switches.changed(body)
-        return self._simulator.switches.to_document()
+        return self._simulator.set_switches(body).to_document()
 
     def _list_switches(self, _request: Request, _body: Document) -> Document:
         return self._simulator.switches.to_document()

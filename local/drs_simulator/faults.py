@@ -5,7 +5,7 @@ A rule is a fault's name, conditions (all must hold) and the fault's own setting
 call is answered; launch faults change how a server's launch goes, also of a launch that is already running.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -69,6 +69,47 @@ CONDITIONS: Settings = {
 }
 
 
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(
+        ("skip", "count", "probability", "afterSeconds", "forSeconds", "seconds"),
+        ("a number that is not negative", lambda value: _is_number(value) and value >= 0),
+    ),
+    "retryAfterSeconds": ("a whole number of seconds", lambda value: str(value).isdecimal()),
+    "afterEffect": ("true or false", lambda value: isinstance(value, bool)),
+    **dict.fromkeys(("tags", "members"), ("an object", lambda value: isinstance(value, dict))),
+    **dict.fromkeys(
+        ("operation", "sourceServerIDs"),
+        ("a text or a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),
+    ),
+}
+
+
+def check_operations(named: Collection[str], known: Collection[str]) -> None:
+    """Raise ControlError if one of the operations named is not among those known."""
+    if unknown := sorted(set(named) - set(known)):
+        raise ControlError(f"unknown operation {unknown[0]!r}: choose from {', '.join(sorted(known))}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _check(fault: str, key: str, value: Any, *, required: bool) -> None:
+    """Raise ControlError unless `value` may stand for `key` in a rule; None may where it is not required."""
+    if value is None and not required:
+        return
+    meant, fits = _KINDS.get(key, ("a text", _is_text))
+    if not fits(value):
+        raise ControlError(f"{key} of fault {fault} must be {meant}, got {value!r}")
+    allowed = _ALLOWED.get((fault, key))
+    if allowed and value not in allowed:
+        raise ControlError(f"{key} of fault {fault} must be one of {', '.join(allowed)}, got {value!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """Where a rule may strike: a call, or the launch of one server (then `servers` holds just it)."""
@@ -114,8 +155,9 @@ class CallVerdict:
 class Faults:
     """The rules in force, in the order they were added."""
 
-    def __init__(self, seed: str, now: Callable[[], float]) -> None:
+    def __init__(self, seed: str, now: Callable[[], float], operations: Collection[str]) -> None:
         self._seed = seed
+        self._operations = operations
         self._now = now
         self._numbered = 0
         self.rules: dict[str, Rule] = {}
@@ -163,15 +205,14 @@ class Faults:
             raise ControlError(f"fault {name} has no setting {sorted(unknown)[0]!r}: choose from {known}")
         settings = {key: given.get(key, default) for key, default in defaults.items()}
         conditions = {key: given.get(key, default) for key, default in CONDITIONS.items()}
-        for key, value in settings.items():
-            allowed = _ALLOWED.get((str(name), key))
-            if allowed and value not in allowed:
-                raise ControlError(f"{key} of fault {name} must be one of {', '.join(allowed)}, got {value!r}")
-        if name == "error" and not settings["code"]:
-            raise ControlError("fault error needs a code, for instance AccessDeniedException")
         for key in ("operation", "sourceServerIDs"):
             if isinstance(conditions[key], str):
                 conditions[key] = [conditions[key]]
+        for key, value in {**settings, **conditions}.items():
+            _check(str(name), key, value, required=(defaults | CONDITIONS)[key] is not None)
+        check_operations(conditions["operation"] or (), self._operations)
+        if name == "error" and not settings["code"]:
+            raise ControlError("fault error needs a code, for instance AccessDeniedException")
         return Rule(rule_id, str(name), settings, conditions, self._now())
 
     def _striking(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from drs_simulator import plans, views
@@ -396,6 +397,11 @@ def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
 
 
 def _is_between(moment: float, start: str | None, end: str | None) -> bool:
-    stamp = views.timestamp(moment)
-    # Both are ISO 8601 in UTC: up to the fraction of a second they compare as text.
-    return (not start or stamp >= start.rstrip("Z")) and (not end or stamp <= end.rstrip("Z"))
+    return (not start or moment >= _epoch(start)) and (not end or moment <= _epoch(end))
+
+
+def _epoch(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:  # the model's pattern lets 31 February pass
+        raise invalid(f"Invalid date: {text}", "fieldValidationFailed") from error

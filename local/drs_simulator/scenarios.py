@@ -47,9 +47,9 @@ def apply(simulator: Simulator, document: Document) -> Document:
     check(document)
     simulator.reset(document.get("seed"))
     for profile in document.get("profiles", []):
-        simulator.profiles[profile["name"]] = simulator.use_profile(profile)
+        simulator.use_profile(profile)
     simulator.use_profile(document.get("profile", "linux-2"))
-    simulator.switches = simulator.switches.changed(document.get("switches", {}))
+    simulator.set_switches(document.get("switches", {}))
     if "speed" in document:
         simulator.clock.set_speed(document["speed"])
     count = 0

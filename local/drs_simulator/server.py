@@ -10,6 +10,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse
 from starlette.responses import Response as HttpResponse
 from starlette.routing import Mount, Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -63,6 +64,7 @@ def create_app(simulator: Simulator, accounts: Accounts | None = None) -> Starle
 
     return Starlette(
         routes=[Mount("/_sim", routes=control.routes()), Route("/{path:path}", drs, methods=METHODS)],
+        exception_handlers={Exception: _own_mistake},
         lifespan=lifespan,
     )
 
@@ -88,6 +90,12 @@ def make_server(simulator: Simulator, accounts: Accounts | None = None) -> uvico
         timeout_keep_alive=60,
     )
     return uvicorn.Server(config)
+
+
+async def _own_mistake(_request: HttpRequest, error: Exception) -> HttpResponse:
+    """Even a mistake of the simulator is answered in the service's form; the server logs its traceback."""
+    content = {"message": f"The simulator made a mistake: {error!r}"}
+    return JSONResponse(content, 500, {"x-amzn-ErrorType": "InternalServerException"})
 
 
 async def _deliver(request: HttpRequest, response: Response) -> HttpResponse:

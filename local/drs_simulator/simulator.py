@@ -9,7 +9,7 @@ from drs_simulator.clock import Clock
 from drs_simulator.engine import Engine
 from drs_simulator.errors import ConnectionDropped, ControlError, DrsError, throttled, uninitialized
 from drs_simulator.events import EventBus
-from drs_simulator.faults import LAUNCH_FAULTS, CallVerdict, Faults, Occasion, Rule
+from drs_simulator.faults import LAUNCH_FAULTS, CallVerdict, Faults, Occasion, Rule, check_operations
 from drs_simulator.limits import TokenBuckets
 from drs_simulator.operations import OPERATIONS, Ask
 from drs_simulator.profiles import BUILT_IN, LINUX_2, Profile
@@ -63,7 +63,7 @@ class Simulator:
         self.generation = generation
         self.worlds: dict[tuple[str, str], World] = {}
         self.switches = Switches()
-        self.faults = Faults(str(seed), self.now)
+        self.faults = Faults(str(seed), self.now, OPERATIONS)
         self.calls = CallLog()
         self.buckets = TokenBuckets()
         self.profiles: dict[str, Profile] = dict(BUILT_IN)
@@ -152,6 +152,14 @@ class Simulator:
             for _, server in self._find_servers(servers):
                 server.profile = chosen.name
         return chosen
+
+    def set_switches(self, values: dict[str, Any]) -> Switches:
+        """Throw switches; what is due by now happens by the old ones."""
+        self.settle()
+        changed = self.switches.changed(values)
+        check_operations(set(changed.requestRates or ()) - {"*"}, OPERATIONS)
+        self.switches = changed
+        return changed
 
     def add_fault(self, document: dict[str, Any]) -> Rule:
         """Put a fault rule in force; one about launches also reaches the launches that are under way."""

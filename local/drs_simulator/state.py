@@ -44,7 +44,7 @@ def load(simulator: Simulator, document: dict[str, Any]) -> None:
     for profile in document["profiles"]:
         simulator.profiles[profile["name"]] = Profile.from_document(profile)
     simulator.use_profile(document["defaultProfile"])
-    simulator.switches = simulator.switches.changed(document["switches"])
+    simulator.set_switches(document["switches"])
     simulator.hold = document["hold"]
     for world in worlds:
         simulator.worlds[world.account, world.region] = world

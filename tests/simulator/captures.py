@@ -108,7 +108,7 @@ def stepped(answer: Document | None = None) -> Simulator:
     clock.step(1_670_440_538.846723)
     simulator = Simulator(clock=clock)
     recent = answer is None or "participatingResources" in answer or "replicationDirection" in answer
-    simulator.switches = simulator.switches.changed({"apiShape": "2024" if recent else "2022"})
+    simulator.set_switches({"apiShape": "2024" if recent else "2022"})
     return simulator
 
 
@@ -116,7 +116,7 @@ def _simulated_job(real: Document) -> Document:
     account, region = _account_and_region(real["arn"])
     participants = real["participatingServers"]
     simulator = stepped(real)
-    simulator.switches = simulator.switches.changed(
+    simulator.set_switches(
         {
             "resourceArnTag": "resourceArn" in real["tags"],
             "recoveryInstanceIdInJob": any("recoveryInstanceID" in item for item in participants),

@@ -391,6 +391,14 @@ def test_a_lifted_rule_strikes_no_more(simulator: Simulator, drs: Any) -> None:
         ({"fault": "stuck", "phase": "breakfast"}, "phase"),
         ({"fault": "left-behind", "status": "LAUNCHED"}, "status"),
         ({"fault": "error"}, "needs a code"),
+        ({"fault": "throttle", "operation": "DescribJobs"}, "DescribJobs"),
+        ({"fault": "throttle", "operation": 5}, "operation"),
+        ({"fault": "throttle", "probability": "high"}, "probability"),
+        ({"fault": "throttle", "count": -1}, "count"),
+        ({"fault": "throttle", "retryAfterSeconds": "soon"}, "retryAfterSeconds"),
+        ({"fault": "throttle", "afterEffect": "yes"}, "afterEffect"),
+        ({"fault": "launch-failure", "text": None}, "text"),
+        ({"fault": "launch-failure", "tags": "wave=web"}, "tags"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(

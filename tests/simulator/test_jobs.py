@@ -266,6 +266,21 @@ def test_jobs_can_be_filtered_by_id_and_date(simulator: Simulator, drs: Any, ser
     assert [job["jobID"] for job in until] == [early]
 
 
+def test_a_date_filter_includes_its_very_moment(drs: Any, servers: Servers, launch: Launch) -> None:
+    job_id = launch(servers(1))
+    moment = "2022-12-07T19:15:38Z"
+
+    for filters in ({"fromDate": moment}, {"toDate": moment}, {"fromDate": moment, "toDate": moment}):
+        assert [job["jobID"] for job in drs.describe_jobs(filters=filters)["items"]] == [job_id]
+
+
+def test_a_date_that_does_not_exist_is_refused(drs: Any, servers: Servers, launch: Launch) -> None:
+    launch(servers(1))
+
+    with pytest.raises(ClientError, match="Invalid date"):
+        drs.describe_jobs(filters={"fromDate": "2022-02-31T00:00:00Z"})
+
+
 def test_an_unknown_job_is_an_empty_list_and_no_error(drs: Any) -> None:
     assert drs.describe_jobs(filters={"jobIDs": ["drsjob-" + "0" * 17]})["items"] == []
 

@@ -95,7 +95,7 @@ def test_the_same_server_twice_in_one_call_is_refused(servers: Servers, launch: 
 def test_request_rates_throttle_what_goes_beyond_the_burst_and_recover_with_time(
     simulator: Simulator, drs: Any
 ) -> None:
-    simulator.switches = simulator.switches.changed({"requestRates": {"DescribeJobs": [1, 3]}})
+    simulator.set_switches({"requestRates": {"DescribeJobs": [1, 3]}})
 
     for _ in range(3):
         drs.describe_jobs()
@@ -108,8 +108,13 @@ def test_request_rates_throttle_what_goes_beyond_the_burst_and_recover_with_time
 
 
 def test_a_rate_for_every_other_operation_is_written_with_a_star(simulator: Simulator, drs: Any) -> None:
-    simulator.switches = simulator.switches.changed({"requestRates": {"*": [1, 1]}})
+    simulator.set_switches({"requestRates": {"*": [1, 1]}})
 
     drs.describe_source_servers()
 
     assert refusal(drs.describe_source_servers)["Error"]["Code"] == "ThrottlingException"
+
+
+def test_a_rate_for_an_operation_that_does_not_exist_is_refused(simulator: Simulator) -> None:
+    with pytest.raises(ControlError, match="DescribJobs"):
+        simulator.set_switches({"requestRates": {"DescribJobs": [1, 1]}})

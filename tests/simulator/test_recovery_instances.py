@@ -122,7 +122,7 @@ def test_a_terminate_job_removes_the_instances_and_its_servers_end_terminated(
     statuses_of: Callable[[str], dict[str, str]],
     events_of: Callable[..., list[str]],
 ) -> None:
-    simulator.switches = simulator.switches.changed({"participatingServersEmptyAfterTerminate": False})
+    simulator.set_switches({"participatingServersEmptyAfterTerminate": False})
     server, instance = launched()
 
     job = drs.terminate_recovery_instances(recoveryInstanceIDs=[instance])["job"]

@@ -53,7 +53,7 @@ def test_a_loaded_state_says_the_same_and_goes_on_the_same_way(
 def test_a_loaded_state_keeps_faults_switches_profiles_and_hold(simulator: Simulator) -> None:
     simulator.use_profile({"name": "mine", "launch": 5})
     simulator.add_fault({"fault": "throttle", "operation": "DescribeJobs"})
-    simulator.switches = simulator.switches.changed({"launchEndInLog": False})
+    simulator.set_switches({"launchEndInLog": False})
     simulator.set_hold(True)
 
     other = moved(simulator)

@@ -20,7 +20,7 @@ ACTION = {"name": "Check health", "seconds": 90}
 
 
 def throw(simulator: Simulator, **values: Any) -> None:
-    simulator.switches = simulator.switches.changed(values)
+    simulator.set_switches(values)
 
 
 def test_a_job_waits_for_launch_actions_or_does_not(
