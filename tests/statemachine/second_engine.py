@@ -39,6 +39,7 @@ class SecondEngine:
         self.orchestrator = orchestrator
         self._call = call
         self.broken: set[str] = set()
+        self.waited: list[int] = []
         self._before_waits: list[Hook] = []
         self._client = orchestrator.stepfunctions
         self._machine = orchestrator.environment["STATE_MACHINE_ARN"]
@@ -72,7 +73,8 @@ class SecondEngine:
     def let_pass(self, seconds: float) -> None:
         self.orchestrator.let_pass(math.ceil(seconds))
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: int) -> None:
+        self.waited.append(seconds)
         if self._before_waits:
             self._before_waits.pop(0)()
         self.let_pass(seconds)

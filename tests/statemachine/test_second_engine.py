@@ -75,6 +75,19 @@ def test_a_driver_leaves_as_many_events_as_the_history_limit_is_reckoned_with(en
     assert len(history) == 1 + sum(EVENTS[states()[name]["Type"]] for name in states_entered(history))
 
 
+def test_each_wait_lasts_as_long_as_the_template_says(engine: SecondEngine) -> None:
+    engine.orchestrator.add_servers(WEB)
+    driver = f"{engine.orchestrator.start(ONE_SERVER)}-g1"
+    engine.run()
+    waits = [name for name in states_entered(engine.history(driver)) if name in states("Wait")]
+
+    assert set(zip(waits, engine.waited, strict=True)) == {
+        ("Wait While Pending", 45),
+        ("Wait Around Transition", 15),
+        ("Wait While In Progress", 30),
+    }
+
+
 class TestDrivers:
     """What becomes of an execution whose driver is replaced, fails, or hands over."""
 
