@@ -1,6 +1,8 @@
 """EventBridge events: the service's form, sent to a bus, best effort."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +10,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+import boto3
 import pytest
 
 from drs_simulator import Simulator
@@ -162,3 +165,23 @@ def test_a_bus_that_cannot_be_reached_hinders_nobody(
     simulator.push_jobs("COMPLETED")
 
     assert set(statuses_of(job_id).values()) == {"LAUNCHED"}
+
+
+def test_events_go_out_as_their_time_comes_though_nobody_calls(bus: Bus) -> None:
+    command = [sys.executable, "-m", "drs_simulator", "--scenario", "three-tier", "--speed", "3600"]
+    with subprocess.Popen([*command, "--bus-endpoint", bus.url], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        client = boto3.client(
+            "drs",
+            endpoint_url=process.stdout.readline().strip(),
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        client.start_recovery(sourceServers=[{"sourceServerID": "s-3a7e0000000000001"}])
+        try:
+            entry = bus.next()
+        finally:
+            process.terminate()
+
+    assert json.loads(entry["Detail"])["state"] == "RECOVERY_LAUNCH_SUCCEEDED"
