@@ -1,17 +1,18 @@
 """Ways through the state machine as data: what DRS is told to do, and the order of states that must come of it.
 
-Every path runs on both engines. On the second engine time is exact, so the whole order counts; an engine that waits
-for real may find DRS a poll further on, so there `tasks(...)` of both sides are compared.
+Every path runs on both engines. On the second engine time is exact, so the whole order counts (`steps`); an engine
+that waits for real may find DRS a poll further on, so there the `tasks` of both sides are compared.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from tests.helpers.orchestrator import plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
-from tests.statemachine.reading import states
+from tests.statemachine.reading import definition, states
+from tools.state_graph import edges
 
 DATABASE, WEB, AUDIT = server_id(0xD1), server_id(0xE1), server_id(0xA1)
 
@@ -123,6 +124,12 @@ def states_entered(history: Iterable[Mapping[str, Any]]) -> list[str]:
     return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
 
 
+def follows_the_graph(entered: Sequence[str]) -> bool:
+    """Whether the states begin where the definition begins, and each follows on the one before by one of its ways."""
+    ways = {(way.source, way.target) for way in edges(definition())}
+    return entered[0] == definition()["StartAt"] and all(step in ways for step in pairwise(entered))
+
+
 def steps(entered: Iterable[str]) -> tuple[str, ...]:
     """The order without decisions, a wait and the task it leads to only once however often they are repeated."""
     order: list[str] = []
@@ -135,6 +142,7 @@ def steps(entered: Iterable[str]) -> tuple[str, ...]:
     return tuple(order)
 
 
-def tasks(order: Sequence[str]) -> tuple[str, ...]:
-    """What is left of an order when it does not matter how long was waited: tasks and the end."""
-    return tuple(name for name, _ in groupby(each for each in order if states()[each]["Type"] != "Wait"))
+def tasks(entered: Iterable[str]) -> tuple[str, ...]:
+    """The order without decisions and waits, however long was waited: each task once in a row, and the end."""
+    kept = (name for name in entered if states()[name]["Type"] not in ("Choice", "Wait"))
+    return tuple(name for name, _ in groupby(kept))

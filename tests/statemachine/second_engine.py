@@ -41,7 +41,7 @@ class SecondEngine:
         self.broken: set[str] = set()
         self.waited: list[int] = []
         self._before_waits: list[Hook] = []
-        self._client = orchestrator.stepfunctions
+        self._client: Any = orchestrator.stepfunctions
         self._machine = orchestrator.environment["STATE_MACHINE_ARN"]
         definition = SUBSTITUTION.sub(lambda match: match[1], DEFINITION.read_text(encoding="utf-8"))
         self._client.update_state_machine(stateMachineArn=self._machine, definition=definition)

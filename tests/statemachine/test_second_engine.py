@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
 
 import pytest
 
@@ -16,13 +15,13 @@ from tests.statemachine.paths import (
     TWO_WAVES,
     WEB,
     Path,
+    follows_the_graph,
     states_entered,
     steps,
     tasks,
 )
-from tests.statemachine.reading import EVENTS, definition, states
+from tests.statemachine.reading import EVENTS, states
 from tests.statemachine.second_engine import SecondEngine, second_engine
-from tools.state_graph import edges
 
 EngineOf = Callable[..., SecondEngine]
 
@@ -41,11 +40,6 @@ def engine(engine_with: EngineOf) -> SecondEngine:
 
 def order_of(engine: SecondEngine, driver: str) -> tuple[str, ...]:
     return steps(states_entered(engine.history(driver)))
-
-
-def follows_the_graph(entered: list[str]) -> bool:
-    ways = {(way.source, way.target) for way in edges(definition())}
-    return entered[0] == definition()["StartAt"] and all(step in ways for step in pairwise(entered))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)

@@ -1,0 +1,47 @@
+"""The same paths on the embedded engine, deployed from the template: the same outcomes and the same order of tasks."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers import start_test_execution, wait_for_final_status
+from tests.helpers.simulator import SimulatorControl
+from tests.helpers.stack import call_api, client, control, driver_arn
+from tests.statemachine.paths import PATHS, Path, follows_the_graph, states_entered, tasks
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
+
+
+@pytest.fixture
+def simulator(deployed_stack: None) -> Iterator[SimulatorControl]:
+    """DRS is left as usual, without the faults of a path."""
+    simulator = control()
+    yield simulator
+    simulator.remove_faults()
+
+
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_a_path_ends_as_on_the_second_engine(path: Path, simulator: SimulatorControl) -> None:
+    path.arrange(simulator)
+    plan = {name: value for name, value in path.plan.items() if name != "PlanId"}
+    assert call_api("PUT", f"/plans/{path.plan['PlanId']}", plan).is_success
+    execution_id = start_test_execution(path.plan["PlanId"], path.execution_type)
+    document = wait_for_final_status(execution_id)
+    entered = states_entered(history(execution_id))
+
+    assert document["Status"] == path.status
+    assert tasks(entered) == tasks(path.order)
+    assert follows_the_graph(entered)
+
+
+def history(execution_id: str) -> list[dict[str, object]]:
+    """The events of the first driver, once it has ended: it does a moment after its execution."""
+    states = client("stepfunctions")
+    arn = driver_arn(execution_id)
+    deadline = time.monotonic() + 30
+    while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        assert time.monotonic() < deadline, f"{arn} goes on although its execution has ended"
+        time.sleep(0.1)
+    pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
+    return [event for page in pages for event in page["events"]]
