@@ -1,15 +1,12 @@
 """Markers and options every test of the project may use."""
 
-import os
 from collections.abc import Iterator
-from unittest import mock
 
 import pytest
 
-from embedded import Stack
 from tests.helpers.orchestrator import Orchestrator, aws
 from tests.helpers.simulator import SimulatorControl, running_simulator
-from tests.helpers.stack import control
+from tests.helpers.stack import embedded_stack, named_stack
 
 MARKERS = {
     "integration": "runs against a deployed stack: the embedded one, or AWS with --real-drs",
@@ -45,14 +42,19 @@ def simulator_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def simulator(simulator_url: str) -> Iterator[SimulatorControl]:
-    """The simulator as new: no servers, jobs, faults or calls; its clock runs."""
+@pytest.fixture(scope="session")
+def simulator_control(simulator_url: str) -> Iterator[SimulatorControl]:
     control = SimulatorControl(simulator_url)
-    control.reset()
-    control.run()
     yield control
     control.close()
+
+
+@pytest.fixture
+def simulator(simulator_control: SimulatorControl) -> SimulatorControl:
+    """The simulator as new: no servers, jobs, faults or calls; its clock runs."""
+    simulator_control.reset()
+    simulator_control.run()
+    return simulator_control
 
 
 @pytest.fixture
@@ -68,32 +70,12 @@ def orchestrator(no_aws: None, simulator: SimulatorControl) -> Orchestrator:
     return Orchestrator(simulator)
 
 
-# What names the parts of a stack in AWS; README says how to get them from its outputs.
-_STACK_VARIABLES = (
-    "API_URL",
-    "EXECUTION_TABLE_NAME",
-    "PLAN_TABLE_NAME",
-    "STATE_MACHINE_ARN",
-    "RECONCILER_FUNCTION_NAME",
-)
-
-
 @pytest.fixture(scope="session")
 def deployed_stack(real_drs: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The stack that integration and load tests share, its parts named by the environment.
+    """The stack the tests of a deployed stack share, its parts named by the environment.
 
     An embedded one of this run's own; with --real-drs the one the environment names already.
     """
-    if real_drs:
-        missing = [name for name in _STACK_VARIABLES if not os.environ.get(name)]
-        if missing:
-            pytest.fail(f"--real-drs tests a deployed stack: set {', '.join(missing)} from the stack's outputs")
-        os.environ.pop("DRS_SIMULATOR_URL", None)
+    folder = tmp_path_factory.mktemp("stack")
+    with named_stack() if real_drs else embedded_stack(folder, wait_scale=0.015, speed=300):
         yield
-        return
-    with Stack(tmp_path_factory.mktemp("stack"), wait_scale=0.015, speed=300) as stack, mock.patch.dict(os.environ):
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            del os.environ[name]
-        os.environ.update(stack.env)
-        yield
-        control().close()

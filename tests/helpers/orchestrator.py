@@ -7,12 +7,14 @@ of nine minutes takes a fraction of a second.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from threading import RLock
 from typing import Any
 from unittest import mock
 
 import boto3
 from botocore.client import BaseClient
+from botocore.loaders import create_loader
 from moto import mock_aws
 
 from drs_orchestrator.bootstrap import App
@@ -51,8 +53,12 @@ def aws() -> Iterator[None]:
     with mock.patch.dict(os.environ, _ISOLATION):
         for name in _UNWANTED:
             os.environ.pop(name, None)
-        with mock_aws(), _one_call_at_a_time():
+        with mock_aws(), _one_call_at_a_time(), mock.patch("botocore.loaders.create_loader", _loader):
             yield
+
+
+# Each account has sessions of its own; what they read from the SDK's service models is the same every time.
+_loader = cache(create_loader)
 
 
 @contextmanager
