@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the integration tests against the AWS account of the environment instead of the embedded stack",
     )
+    parser.addoption("--real-drs-launch", metavar="SERVER_ID", help="also launch a drill of this source server on AWS")
 
 
 def pytest_configure(config: pytest.Config) -> None:
