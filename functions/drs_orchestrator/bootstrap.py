@@ -38,7 +38,9 @@ class App:
 
     @cached_property
     def queue(self) -> LaunchQueue:
-        return LaunchQueue(self.settings.execution_table, self.executions.is_over)
+        # A driver that has been silent for so long is replaced; until it tries again, its turn is another's.
+        silence = self.settings.driver_silence_seconds
+        return LaunchQueue(self.settings.execution_table, self.executions.is_over, silence)
 
     @cached_property
     def plans(self) -> PlanStore:

@@ -171,6 +171,7 @@ def job(execution_id: str, job: Job) -> dict[str, Any]:
         "MissingSince": job.missing_since,
         "Finished": job.finished,
         "StatusReason": job.status_reason,
+        "Refusal": job.refusal,
         "Queued": job.queued or None,
         "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
     }
@@ -194,6 +195,7 @@ def read_job(item: Mapping[str, Any]) -> Job:
         missing_since=item.get("MissingSince"),
         finished=item["Finished"],
         status_reason=item.get("StatusReason"),
+        refusal=item.get("Refusal"),
         queued=item.get("Queued", False),
     )
 

@@ -1,7 +1,8 @@
 """Who waits for DRS's quotas in an account and Region, oldest execution first. One small item a waiting execution.
 
-A ticket is taken when DRS says its quota is reached and given back when nothing of the execution waits there any more.
-A ticket whose execution has ended is void: whoever reads it removes it.
+A ticket is taken when DRS says its quota is reached, renewed with every further try, and given back when nothing of
+the execution waits there any more. A ticket that is not renewed lapses, so that neither a driver that died nor a wave
+that was skipped keeps others waiting. A ticket whose execution has ended is void: whoever reads it removes it.
 """
 
 from collections.abc import Callable
@@ -17,13 +18,15 @@ class Place:
 
 
 class LaunchQueue:
-    def __init__(self, table_name: str, is_over: Callable[[str], bool | None]) -> None:
-        """`is_over(execution_id)`: True when it has ended, None when there is no such execution."""
+    def __init__(self, table_name: str, is_over: Callable[[str], bool | None], lapse_seconds: int) -> None:
+        """`is_over(execution_id)`: True when it has ended, None when there is no such execution. `lapse_seconds`: how
+        long a ticket holds its place without being renewed."""
         self._table_name = table_name
         self._dynamodb = client()
         self._is_over = is_over
+        self._lapse_seconds = lapse_seconds
 
-    def ahead_of(self, place: Place, execution_id: str, start_time: int) -> list[str]:
+    def ahead_of(self, place: Place, execution_id: str, start_time: int, now: int) -> list[str]:
         """The living executions that wait there and are older, oldest first."""
         older = []
         for ticket in query(
@@ -38,18 +41,19 @@ class LaunchQueue:
             ConsistentRead=True,
         ):
             waiting = ticket["WaitingExecutionId"]
-            if self._is_over(waiting) is False:
-                older.append(waiting)
-            else:
+            if self._is_over(waiting) is not False:
                 self._remove(place, ticket["Record"])
+            elif now - ticket["RenewedTime"] <= self._lapse_seconds:
+                older.append(waiting)
         return older
 
-    def wait(self, place: Place, execution_id: str, start_time: int) -> None:
-        """Take a ticket; a second one is the same one."""
+    def wait(self, place: Place, execution_id: str, start_time: int, now: int) -> None:
+        """Take a ticket, or renew the one there is."""
         ticket = {
             "ExecutionId": _queue(place),
             "Record": _ticket(start_time, execution_id),
             "WaitingExecutionId": execution_id,
+            "RenewedTime": now,
         }
         self._dynamodb.put_item(TableName=self._table_name, Item=pack(ticket))
 

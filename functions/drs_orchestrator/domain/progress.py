@@ -214,7 +214,7 @@ class _Judge:
             server,
             instance_id=instance,
             launched_time=server.launched_time or (int(logged.time) if logged else self.now),
-            detailed=instance is not None or (self.drs.is_completed and self._grace_is_over()),
+            detailed=instance is not None or self._instance_is_unknown(),
         )
 
     def _launch_actions(
@@ -295,6 +295,13 @@ class _Judge:
 
     def _overdue(self) -> bool:
         return self.job.launch_time is not None and self.now - self.job.launch_time > self.limits.server_timeout
+
+    def _instance_is_unknown(self) -> bool:
+        """Whether the search for an instance id is over: DRS was asked and names none, or could not be asked for as
+        long as a launch may take."""
+        asked = self.seen.instances is not None and self._grace_is_over()
+        patience = self.ended is not None and self.now - self.ended >= self.limits.server_timeout
+        return self.drs.is_completed and (asked or patience)
 
     def _grace_is_over(self) -> bool:
         return self.ended is not None and self.now - self.ended >= self.limits.completion_grace

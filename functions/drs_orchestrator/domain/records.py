@@ -121,6 +121,8 @@ class Job:
     missing_since: int | None = None
     finished: bool = False
     status_reason: str | None = None
+    # DRS's words when it definitely refused to start the launch.
+    refusal: str | None = None
     # True while the job waits for DRS's quota with a ticket in the queue.
     queued: bool = False
 

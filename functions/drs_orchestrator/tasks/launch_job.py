@@ -49,6 +49,8 @@ class Attempt:
 def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -> Attempt:
     """Launch the job, or say in its record why not yet. `ahead`: older executions that wait for the same quota."""
     drs = app.drs.at(job.account_id, job.region)
+    if job.refusal is not None:
+        return _refuse(app, execution, job)
     if job.intent_time is not None:
         try:
             found = _find_own(execution, job, drs.jobs_since(job.intent_time - CLOCK_SKEW_SECONDS))
@@ -87,8 +89,9 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
         return _hold(app, execution, job, f"waiting: the outcome of StartRecovery is unknown: {outcome.reason}")
     job = replace(job, called_time=None)
     if outcome.result is StartResult.REFUSED:
-        app.executions.apply(execution, refuse(job, outcome.reason), app.clock())
-        return Attempt(Launch.REFUSED)
+        # Noted first: should this task die among the servers' records, the launch is not tried again.
+        refused = app.executions.save_job(execution, replace(job, refusal=outcome.reason))
+        return _refuse(app, execution, refused) if refused else Attempt(Launch.SUPERSEDED)
     if outcome.result is StartResult.BUSY:
         reason = f"waiting: DRS can't be asked to launch: {outcome.reason}"
         return _hold(app, execution, job, reason, retry_after=outcome.retry_after)
@@ -104,12 +107,17 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
     return _hold(app, execution, job, whose_job(in_use, job, outcome.reason))
 
 
+def _refuse(app: App, execution: Execution, job: Job) -> Attempt:
+    app.executions.apply(execution, refuse(job, job.refusal or ""), app.clock())
+    return Attempt(Launch.REFUSED)
+
+
 def _find_own(execution: Execution, job: Job, seen: Sequence[DrsJob]) -> DrsJob | None:
     return find_own_job(execution.execution_id, execution.execution_type, job, seen)
 
 
 def _queue(app: App, execution: Execution, job: Job, reason: str) -> Attempt:
-    app.queue.wait(place_of(app, job), execution.execution_id, execution.start_time)
+    app.queue.wait(place_of(app, job), execution.execution_id, execution.start_time, app.clock())
     return _hold(app, execution, job, reason, queued=True)
 
 

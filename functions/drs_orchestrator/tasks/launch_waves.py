@@ -97,7 +97,7 @@ def _launch_all(
     for job in waiting:
         by_place[place_of(app, job)].append(job)
     for place, there in by_place.items():
-        ahead = app.queue.ahead_of(place, execution.execution_id, execution.start_time)
+        ahead = app.queue.ahead_of(place, execution.execution_id, execution.start_time, app.clock())
         for job in there:
             if app.clock() > deadline:
                 return results

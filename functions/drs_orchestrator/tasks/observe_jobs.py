@@ -1,6 +1,8 @@
 """Ask DRS about every active job of an execution and record what it says. Used by the check and the reconciler."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from drs_orchestrator.adapters.drs import Drs, DrsUnavailable
@@ -54,20 +56,29 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
 def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | None) -> JobUpdate:
     log = instances = None
     expects_actions: dict[str, bool | None] = {}
-    try:
+    # Each question for itself: what one operation can't answer now, another may.
+    with _unless_unavailable(execution, job):
         if seen and seen.status != "PENDING":
             log = drs.job_log(seen.job_id)
+    with _unless_unavailable(execution, job):
         if lacks_instances(job, seen, log):
             instances = drs.instances_of_job(job.job_id or "", job.servers)
+    with _unless_unavailable(execution, job):
         for server_id in unknown_launch_actions(job, seen, execution.execution_type):
             expects_actions[server_id] = drs.expects_launch_actions(server_id)
-    except DrsUnavailable as error:
-        logger.warning("details unavailable", execution_id=execution.execution_id, job_id=job.job_id, reason=str(error))
     limits = app.settings.limits
     if execution.launch_actions_timeout is not None:
         limits = replace(limits, launch_actions=execution.launch_actions_timeout)
     observation = JobObservation(seen, log, instances, expects_actions)
     return observe(job, observation, execution.execution_type, limits, app.clock())
+
+
+@contextmanager
+def _unless_unavailable(execution: Execution, job: Job) -> Iterator[None]:
+    try:
+        yield
+    except DrsUnavailable as error:
+        logger.warning("details unavailable", execution_id=execution.execution_id, job_id=job.job_id, reason=str(error))
 
 
 def _log(execution: Execution, update: JobUpdate) -> None:
