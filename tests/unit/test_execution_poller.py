@@ -202,6 +202,15 @@ class TestWavePolling:
         assert "launch action audit did not finish in time" in server["Error"]
         assert 3600 <= document["EndTime"] - server["LaunchedTime"] < 3600 + 120
 
+    def test_a_plan_may_set_its_own_limit_for_launch_actions(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE, launchActions=[NEVER_ENDS])
+        hasty = plan(wave("web", ONE)) | {"LaunchActionsTimeoutMinutes": 10}
+        document = orchestrator.drive(orchestrator.start(hasty, "RECOVERY"))
+        [server] = only_wave(document)["Servers"]
+
+        assert server["PostLaunchActionsStatus"] == "TIMED_OUT"
+        assert 600 <= document["EndTime"] - server["LaunchedTime"] < 600 + 120
+
     @pytest.mark.parametrize("in_log", [True, False])
     @pytest.mark.parametrize("in_job", [True, False])
     def test_the_instance_is_found_wherever_drs_names_it(
