@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.orchestrator import Orchestrator, aws
 from tests.helpers.simulator import SimulatorControl, running_simulator
-from tests.helpers.stack import embedded_stack, named_stack
+from tests.helpers.stack import control, embedded_stack, named_stack
 
 MARKERS = {
     "integration": "runs against a deployed stack: the embedded one, or AWS with --real-drs",
@@ -80,3 +80,9 @@ def deployed_stack(real_drs: bool, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("stack")
     with named_stack() if real_drs else embedded_stack(folder, wait_scale=0.015, speed=300):
         yield
+
+
+@pytest.fixture
+def simulated_drs(deployed_stack: None) -> None:
+    """For tests that tell DRS what to do: where it is AWS's own they are skipped before anything is launched."""
+    control()

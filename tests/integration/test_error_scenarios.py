@@ -21,7 +21,12 @@ from tests.helpers import (
 )
 from tests.helpers.stack import client, control, driver_arn, start_recovery_calls
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.xdist_group("stack"),
+    # Each of these failures has to be made.
+    pytest.mark.usefixtures("simulated_drs"),
+]
 
 # One look of the embedded engine at its schedules, and a little more.
 SCHEDULE_LOOK_SECONDS = 12

@@ -13,7 +13,7 @@ from tests.helpers import (
     wait_for_final_status,
     wait_for_status,
 )
-from tests.helpers.stack import call_api, start_recovery_calls
+from tests.helpers.stack import call_api, is_real, start_recovery_calls
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
 
@@ -43,6 +43,7 @@ def test_drill_execution_complete_workflow() -> None:
     assert call_api("GET", f"/executions/{execution_id}").json() == document
 
 
+@pytest.mark.usefixtures("simulated_drs")
 def test_an_execution_goes_through_the_phases_of_its_job() -> None:
     with mock_drs_progression():
         execution_id = start_test_execution(create_test_plan_with_servers(["s-1"]))
@@ -60,6 +61,7 @@ def test_an_execution_goes_through_the_phases_of_its_job() -> None:
     assert [step["To"] for step in server_of(document)["TransitionHistory"]] == ["STARTED", "IN_PROGRESS", "LAUNCHED"]
 
 
+@pytest.mark.usefixtures("simulated_drs")
 def test_recovery_execution_with_post_launch_actions() -> None:
     actions = [{"name": "audit", "seconds": 3000, "status": "SUCCEEDED"}]
     execution_id = start_test_execution(create_test_plan_with_servers(["s-1"], launchActions=actions), "RECOVERY")
@@ -87,6 +89,8 @@ def test_three_waves_are_launched_in_order_and_tracked_to_the_end() -> None:
     assert [wave["Status"] for wave in document["Waves"]] == ["COMPLETED"] * 3
     assert first["EndTime"] <= second["StartTime"] <= second["EndTime"] <= third["StartTime"]
 
+    if is_real():
+        return  # AWS keeps no list of calls to compare with
     launched = [
         [server["sourceServerID"] for server in call["request"]["sourceServers"]]
         for call in start_recovery_calls(execution_id)
@@ -94,6 +98,7 @@ def test_three_waves_are_launched_in_order_and_tracked_to_the_end() -> None:
     assert launched == [[server["SourceServerId"] for server in wave["Servers"]] for wave in plan["Waves"]]
 
 
+@pytest.mark.usefixtures("simulated_drs")
 def test_waves_without_dependencies_run_at_the_same_time() -> None:
     with mock_drs_progression():
         plan = create_test_plan_with_servers([["s-1"], ["s-2"], ["s-3"]], parallel=True)

@@ -18,7 +18,13 @@ from tests.helpers import (
 )
 from tests.helpers.stack import start_recovery_calls
 
-pytestmark = [pytest.mark.load, pytest.mark.slow, pytest.mark.xdist_group("stack")]
+pytestmark = [
+    pytest.mark.load,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("stack"),
+    # Nobody wants fifty drills of real servers.
+    pytest.mark.usefixtures("simulated_drs"),
+]
 
 Measured = Callable[..., None]
 

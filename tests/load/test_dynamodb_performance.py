@@ -60,6 +60,7 @@ def test_status_index_query_performance(measured: Measured) -> None:
     measured(f"StatusIndex with {RECORDS} executions", times, 0.05)
 
 
+@pytest.mark.usefixtures("simulated_drs")
 def test_dynamodb_write_throughput(concurrency: int, measured: Measured) -> None:
     """3.2.2: many executions are polled; every poll is written and DynamoDB throttles none."""
     began = datetime.now(UTC)
