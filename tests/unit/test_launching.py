@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from drs_orchestrator.domain.job import DrsJob, ParticipatingServer
-from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
+from drs_orchestrator.domain.launching import find_own_job, job_tags, may_call_again
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.statuses import ExecutionType
 
@@ -18,6 +18,7 @@ RECORD = Job(
     account_id=None,
     servers={server: ServerProgress() for server in SERVERS},
     intent_time=INTENT,
+    called_time=INTENT,
 )
 OURS = DrsJob(
     job_id="drsjob-00000000000000001",
@@ -57,7 +58,7 @@ def test_a_job_whose_tags_were_lost_is_found_by_servers_initiator_and_time() -> 
     [
         pytest.param(replace(OURS, tags=job_tags("exec-2", RECORD)), id="another execution"),
         pytest.param(replace(OURS, tags=OURS.tags | {"drs-orchestrator:chunk": "0"}), id="another chunk"),
-        pytest.param(replace(UNTAGGED, created=INTENT - CLOCK_SKEW_SECONDS - 1.0), id="older than the intent"),
+        pytest.param(replace(UNTAGGED, created=INTENT - 6.0), id="older than the call"),
         pytest.param(replace(UNTAGGED, initiated_by="START_RECOVERY"), id="a recovery, not our drill"),
         pytest.param(replace(UNTAGGED, servers=OURS.servers[:1]), id="other servers"),
         pytest.param(replace(OURS, type="TERMINATE"), id="a termination"),
@@ -69,9 +70,20 @@ def test_a_job_that_is_not_the_result_of_our_call_is_never_adopted(other: DrsJob
 
 
 def test_clocks_that_disagree_a_little_do_not_hide_a_job() -> None:
-    early = replace(UNTAGGED, created=float(INTENT - CLOCK_SKEW_SECONDS))
+    early = replace(UNTAGGED, created=INTENT - 5.0)
 
     assert found(early) is early
+
+
+def test_somebody_elses_job_from_just_before_our_call_is_never_adopted() -> None:
+    assert found(replace(UNTAGGED, created=INTENT - 13.0)) is None
+
+
+def test_a_job_without_tags_is_not_ours_when_no_call_of_ours_can_have_taken_effect() -> None:
+    uncalled = replace(RECORD, called_time=None)
+
+    assert find_own_job("exec-1", ExecutionType.DRILL, uncalled, [UNTAGGED]) is None
+    assert find_own_job("exec-1", ExecutionType.DRILL, uncalled, [OURS]) is OURS
 
 
 def test_a_recovery_is_recognised_by_its_own_initiator() -> None:
@@ -81,8 +93,8 @@ def test_a_recovery_is_recognised_by_its_own_initiator() -> None:
 
 
 def test_a_call_may_be_repeated_only_when_it_can_no_longer_take_effect() -> None:
-    called = replace(RECORD, called_time=INTENT)
+    uncalled = replace(RECORD, called_time=None)
 
-    assert not may_call_again(called, settle_seconds=120, now=INTENT + 119)
-    assert may_call_again(called, settle_seconds=120, now=INTENT + 120)
-    assert may_call_again(RECORD, settle_seconds=120, now=INTENT)
+    assert not may_call_again(RECORD, settle_seconds=120, now=INTENT + 119)
+    assert may_call_again(RECORD, settle_seconds=120, now=INTENT + 120)
+    assert may_call_again(uncalled, settle_seconds=120, now=INTENT)

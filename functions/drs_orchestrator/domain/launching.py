@@ -18,6 +18,9 @@ CHUNK_TAG = "drs-orchestrator:chunk"
 # DRS's clock and ours may disagree a little; a job older than this before the intent can't be its result.
 CLOCK_SKEW_SECONDS = 60
 
+# Tighter where nothing but the time tells our job from another on the same servers.
+_UNTAGGED_SKEW_SECONDS = 5
+
 _INITIATORS = {ExecutionType.DRILL: "START_DRILL", ExecutionType.RECOVERY: "START_RECOVERY"}
 
 
@@ -27,7 +30,11 @@ def job_tags(execution_id: str, job: Job) -> dict[str, str]:
 
 
 def find_own_job(execution_id: str, execution_type: ExecutionType, job: Job, seen: Iterable[DrsJob]) -> DrsJob | None:
-    """The DRS job that this record's StartRecovery call created, if it is among those seen since the intent."""
+    """The DRS job that this record's StartRecovery call created, if it is among those seen since the intent.
+
+    A job without tags is ours only if a call of ours may still have taken effect (`called_time`) when it was created:
+    somebody else's job on the same servers is never adopted.
+    """
     candidates = [candidate for candidate in seen if candidate.type == "LAUNCH"]
     wanted = job_tags(execution_id, job)
     for candidate in candidates:
@@ -38,8 +45,8 @@ def find_own_job(execution_id: str, execution_type: ExecutionType, job: Job, see
         if (
             EXECUTION_TAG not in candidate.tags
             and candidate.initiated_by == _INITIATORS[execution_type]
-            and job.intent_time is not None
-            and candidate.created >= job.intent_time - CLOCK_SKEW_SECONDS
+            and job.called_time is not None
+            and candidate.created >= job.called_time - _UNTAGGED_SKEW_SECONDS
             and {server.source_server_id for server in candidate.servers} == servers
         ):
             return candidate

@@ -126,6 +126,11 @@ class Job:
     # True while the job waits for DRS's quota with a ticket in the queue.
     queued: bool = False
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether DRS was asked to launch it and did, may have done, or refused."""
+        return self.job_id is not None or self.called_time is not None or self.refusal is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ServerChange:

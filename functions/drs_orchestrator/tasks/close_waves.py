@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from drs_orchestrator.bootstrap import App
-from drs_orchestrator.domain.records import Execution, JobUpdate, ServerChange, Wave
+from drs_orchestrator.domain.records import Execution, Job, JobUpdate, ServerChange, Wave
 from drs_orchestrator.domain.statuses import ServerStatus, WaveStatus
 from drs_orchestrator.domain.waves import ended_wave, next_waves
 from drs_orchestrator.observability import logger
@@ -14,9 +14,7 @@ def close_waves(app: App, execution: Execution, waves: Sequence[Wave]) -> list[W
     """The waves as they stand afterwards."""
     closed = [_close(app, execution, wave) if wave.status is WaveStatus.LAUNCHING else wave for wave in waves]
     skipped = {wave.name: wave for wave in next_waves(closed).skipped}
-    for wave in skipped.values():
-        _skip(app, execution, wave)
-    return [skipped.get(wave.name, wave) for wave in closed]
+    return [_skip(app, execution, wave, skipped[wave.name]) if wave.name in skipped else wave for wave in closed]
 
 
 def _close(app: App, execution: Execution, wave: Wave) -> Wave:
@@ -29,21 +27,38 @@ def _close(app: App, execution: Execution, wave: Wave) -> Wave:
     return ended
 
 
-def _skip(app: App, execution: Execution, wave: Wave) -> None:
-    for job in app.executions.jobs(execution.execution_id, wave.index):
-        if job.finished:
-            continue
-        servers = {
-            server_id: replace(server, status=ServerStatus.SKIPPED, detailed=True)
-            for server_id, server in job.servers.items()
-        }
+def _skip(app: App, execution: Execution, wave: Wave, skipped: Wave) -> Wave:
+    """The wave skipped, or, when DRS has been asked to launch some of it already, launching.
+
+    Each job is claimed by its version before its servers are written: who is about to launch it finds it gone.
+    """
+    jobs = app.executions.jobs(execution.execution_id, wave.index)
+    if any(job.is_begun for job in jobs):
+        # Whoever launched it died before noting that the wave has begun.
+        begun = replace(wave, status=WaveStatus.LAUNCHING, start_time=app.clock())
+        app.executions.save_wave(execution, begun)
+        _log(execution, begun)
+        return begun
+    for job in jobs:
+        claimed = job if job.finished else app.executions.save_job(execution, _skipped(job))
+        if claimed is None:
+            return wave
         changes = tuple(
-            ServerChange(server_id, job.key, ServerStatus.SKIPPED, error=wave.status_reason) for server_id in servers
+            ServerChange(server_id, job.key, ServerStatus.SKIPPED, error=skipped.status_reason)
+            for server_id in claimed.servers
         )
-        update = JobUpdate(replace(job, servers=servers, finished=True), changes, True)
-        app.executions.apply(execution, update, app.clock())
-    app.executions.save_wave(execution, replace(wave, end_time=app.clock()))
-    _log(execution, wave)
+        app.executions.apply(execution, JobUpdate(claimed, changes, True), app.clock())
+    app.executions.save_wave(execution, replace(skipped, end_time=app.clock()))
+    _log(execution, skipped)
+    return skipped
+
+
+def _skipped(job: Job) -> Job:
+    servers = {
+        server_id: replace(server, status=ServerStatus.SKIPPED, detailed=True)
+        for server_id, server in job.servers.items()
+    }
+    return replace(job, servers=servers, finished=True)
 
 
 def _log(execution: Execution, wave: Wave) -> None:

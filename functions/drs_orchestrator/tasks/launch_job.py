@@ -102,6 +102,7 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
     if outcome.result is StartResult.QUOTA:
         return _queue(app, execution, job, quota_reason(in_use, outcome.reason))
     # A conflict may be with the job of our own earlier call, whose answer was lost.
+    # With its tags: this call was certainly not carried out, so no job without them is ours.
     if found := _find_own(execution, job, in_use):
         return _record(app, execution, job, found)
     return _hold(app, execution, job, whose_job(in_use, job, outcome.reason))

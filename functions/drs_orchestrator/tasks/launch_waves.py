@@ -115,12 +115,11 @@ def _leave_queue(app: App, execution: Execution, place: Place, jobs: Sequence[Jo
 
 def _begin(app: App, execution: Execution, wave: Wave) -> Wave:
     """LAUNCHING once a job of the wave may exist in DRS, QUEUED before that."""
-    jobs = app.executions.jobs(execution.execution_id, wave.index)
-    may_exist = any(job.job_id or job.called_time is not None or job.finished for job in jobs)
-    status = WaveStatus.LAUNCHING if may_exist else WaveStatus.QUEUED
+    is_begun = any(job.is_begun for job in app.executions.jobs(execution.execution_id, wave.index))
+    status = WaveStatus.LAUNCHING if is_begun else WaveStatus.QUEUED
     if wave.status is status or wave.status is WaveStatus.LAUNCHING:
         return wave
-    begun = replace(wave, status=status, start_time=app.clock() if may_exist else None)
+    begun = replace(wave, status=status, start_time=app.clock() if is_begun else None)
     app.executions.save_wave(execution, begun)
     logger.info(
         "wave changed",
