@@ -7,15 +7,15 @@ with it, and the waves' and the execution's statuses are worked out again from t
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from drs_simulator.worlds import Job as DrsJob
 from drs_simulator.worlds import Participant
-from tests.reliability.world import EXECUTION_TABLE, World
+from tests.reliability.world import ACCOUNT, EXECUTION_TABLE, RANK, World
 
 FINAL = ("COMPLETED", "PARTIAL", "FAILED")
 EXECUTION_TAG, WAVE_TAG, CHUNK_TAG = (f"drs-orchestrator:{name}" for name in ("execution-id", "wave", "chunk"))
-_RANK = {"PENDING": 0, "STARTED": 1, "IN_PROGRESS": 2, "LAUNCHED": 3, "SKIPPED": 4, "FAILED": 4}
 _MAY_BE_TRIED_AGAIN = (
     "ConflictException",
     "ServiceQuotaExceededException",
@@ -44,7 +44,24 @@ def faults_of(world: World, started: list[Started]) -> list[str]:
     for each in started:
         faults += _Judge(world, each).faults()
     faults += _locks(world)
+    faults += _shared_servers(world, started)
     return faults
+
+
+def _shared_servers(world: World, started: list[Started]) -> Iterator[str]:
+    """A server belongs to one execution at a time."""
+    held: dict[tuple[str, str, str], list[tuple[float, float, str]]] = defaultdict(list)
+    for each in started:
+        document = world.show(each.execution_id)
+        for wave in document["Waves"]:
+            for server in wave["Servers"]:
+                key = (wave.get("AccountId", ACCOUNT), wave["Region"], server["SourceServerId"])
+                life = world.records.lives[each.execution_id]
+                held[key].append((life[0], life[-1], each.execution_id))
+    for (_, _, server_id), times in held.items():
+        for earlier, later in pairwise(sorted(times)):
+            if later[0] < earlier[1]:
+                yield f"{server_id} was in {earlier[2]} and {later[2]} at once"
 
 
 def _locks(world: World) -> Iterator[str]:
@@ -148,13 +165,13 @@ class _Judge:
             yield f"{name} is {server['Status']}, DRS made it {status} ({server.get('Error')})"
         if actions and server.get("PostLaunchActionsStatus") != actions:
             yield f"{name}'s launch actions are {server.get('PostLaunchActionsStatus')}, in DRS they are {actions}"
-        if status == "LAUNCHED" and not server.get("InstanceId"):
+        if status == "LAUNCHED" and not server.get("InstanceId") and self._instance_exists(name):
             yield f"{name} was launched and has no InstanceId"
         if status == "FAILED" and not server.get("Error"):
             yield f"{name} failed and has no Error"
         steps = ["PENDING"]
         for step in history:
-            if step["From"] != steps[-1] or _RANK[step["To"]] <= _RANK[step["From"]]:
+            if step["From"] != steps[-1] or RANK[step["To"]] <= RANK[step["From"]]:
                 yield f"{name}'s history goes from {steps[-1]} by {step['From']} to {step['To']}"
             steps.append(step["To"])
         written = self.world.records.servers[self.started.execution_id, name]
@@ -162,6 +179,12 @@ class _Judge:
             yield f"{name}'s history is {steps}, written was {written}"
         if [step["Time"] for step in history] != sorted(step["Time"] for step in history):
             yield f"{name}'s history runs backwards in time"
+
+    def _instance_exists(self, server_id: str) -> bool:
+        """False when somebody has terminated or replaced it before it could be asked for."""
+        own = {job.id for jobs in self.jobs.values() for job in jobs}
+        instances = [each for world in self.world.simulator.worlds.values() for each in world.instances_of(server_id)]
+        return any(instance.job_id in own for instance in instances)
 
     def _order(self) -> Iterator[str]:
         """A wave is launched after the waves it depends on have ended in DRS, and never after one stopped the plan."""

@@ -7,7 +7,8 @@ import json
 import sys
 
 from tests.reliability.crash_points import SCENARIOS, Crash, run
-from tests.reliability.world import virtual_aws
+from tests.reliability.histories import History
+from tests.reliability.world import START, virtual_aws
 
 
 def main(arguments: list[str]) -> int:
@@ -17,6 +18,13 @@ def main(arguments: list[str]) -> int:
             with virtual_aws():
                 world, faults = run(SCENARIOS[int(number)], Crash.parse(kills, driver))
                 documents = [world.show(execution_id) for execution_id in world.records.executions]
+        case ["history", seed]:
+            with virtual_aws():
+                history = History(int(seed))
+                faults = history.run()
+                documents = [history.world.show(each.execution_id) for each in history.started]
+            for time, event in history.events:
+                print(f"{time - START:9.1f}  {event}", file=sys.stderr)
         case _:
             print(__doc__, file=sys.stderr)
             return 2

@@ -41,6 +41,9 @@ PLAN_TABLE = "plans"
 STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:recovery"
 RECONCILER_SECONDS = 60
 
+# A server's statuses in the only order they may come.
+RANK = {"PENDING": 0, "STARTED": 1, "IN_PROGRESS": 2, "LAUNCHED": 3, "SKIPPED": 4, "FAILED": 4}
+
 _TABLES = {EXECUTION_TABLE: "ExecutionTable", PLAN_TABLE: "PlanTable"}
 _READS = {("dynamodb", name) for name in ("GetItem", "Query", "Scan", "BatchGetItem")}
 _DRS_STATUS = {"ConflictException": 409, "ServiceQuotaExceededException": 402, "ThrottlingException": 429}
@@ -57,7 +60,10 @@ class Invocation:
 
     function: str
     killed: bool = False
-    calls: int = 0
+    # The seconds that passed, and let other things happen, while its calls were under way.
+    interrupted: float = 0.0
+    # What DRS told it: (source server id, execution's tag, status in the record's words).
+    told: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Driver:
     """A state machine execution."""
 
     name: str
+    state: dict[str, Any]
     walk: Walk
     status: str = "RUNNING"
     end: End | None = None
@@ -102,6 +109,8 @@ class Records:
 
     servers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     executions: dict[str, list[str]] = field(default_factory=dict)
+    # When each execution was recorded, and when its end was.
+    lives: dict[str, list[float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 
@@ -170,7 +179,16 @@ class World:
             self.invoked.pop()
         if invocation.killed:
             raise Killed
+        if function == "CheckDrsFunction" and result["outcome"] == "CHECKED" and not invocation.interrupted:
+            self._compare_with_record(invocation)
         return result
+
+    def _compare_with_record(self, invocation: Invocation) -> None:
+        """Whatever DRS told a check that came to its end must stand in the servers' histories."""
+        for server, execution_id, status in invocation.told:
+            written = self.records.servers[execution_id, server]
+            if status not in written and RANK[status] > RANK[written[-1]]:
+                self.records.faults.append(f"{server} was seen {status} and recorded as {written}")
 
     def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """One request to the API; (599, None) when its function was killed before it could answer."""
@@ -198,12 +216,16 @@ class World:
         assert status == 200, f"GET /executions/{execution_id} answered {status}: {document}"
         return document
 
+    def try_invoke(self, function: str, event: dict[str, Any]) -> None:
+        """An invocation whose outcome nobody asks for, as Lambda's asynchronous ones are."""
+        try:
+            self.invoke(function, event)
+        except (Exception, Killed):  # noqa: BLE001 - whatever befalls it, the caller is not concerned
+            self.invocations["failed"] = self.invocations.get("failed", 0) + 1
+
     def reconcile(self, event: dict[str, Any] | None = None) -> None:
         """One run of the reconciler; whatever befalls it, the next one comes."""
-        try:
-            self.invoke("ReconcilerFunction", event or {})
-        except (Exception, Killed):  # noqa: BLE001 - as Lambda does: the invocation failed, the schedule goes on
-            self.invocations["failed"] = self.invocations.get("failed", 0) + 1
+        self.try_invoke("ReconcilerFunction", event or {})
 
     def _tick(self) -> None:
         self.at(RECONCILER_SECONDS, self._tick)
@@ -216,6 +238,12 @@ class World:
         """What an operator's StopExecution does."""
         self._end(self.drivers[name], "ABORTED")
 
+    def start_driver(self, name: str, state: dict[str, Any]) -> None:
+        """Run the state machine on this input."""
+        driver = Driver(name, state, walk(_definition(), state, self.random.random))
+        self.drivers[name] = driver
+        self.at(0.1, lambda: self._go_on(driver, None))
+
     def running_drivers(self) -> list[str]:
         return [driver.name for driver in self.drivers.values() if driver.status == "RUNNING"]
 
@@ -224,9 +252,7 @@ class World:
         if name in self.drivers:
             error = {"Code": "ExecutionAlreadyExists", "Message": f"Execution Already Exists: {name}"}
             raise ClientError({"Error": error}, "StartExecution")
-        driver = Driver(name, walk(_definition(), json.loads(params["input"]), self.random.random))
-        self.drivers[name] = driver
-        self.at(0.1, lambda: self._go_on(driver, None))
+        self.start_driver(name, json.loads(params["input"]))
         return {"executionArn": f"arn:{name}", "startDate": self.now}
 
     def _describe_execution(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -238,6 +264,7 @@ class World:
         return {"status": driver.status}
 
     def _stop_execution(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Only the reconciler asks for this; an operator's hand is `stop_driver`."""
         self.stop_driver(params["executionArn"].rpartition(":")[2])
         return {"stopDate": self.now}
 
@@ -284,11 +311,9 @@ class World:
         if invocation and invocation.killed:
             raise Killed
         point = None
-        if invocation:
-            invocation.calls += 1
-            if (service, operation) not in _READS:
-                point = len(self.points)
-                self.points.append("")
+        if invocation and (service, operation) not in _READS:
+            point = len(self.points)
+            self.points.append("")
         call = AwsCall(service, operation, params, invocation, point)
         if point is not None:
             self.points[point] = str(call)
@@ -357,6 +382,8 @@ class World:
             details = {"Code": name, "Message": str(outcome.error)}
             status = {"HTTPStatusCode": _DRS_STATUS.get(name, 400)}
             raise ClientError({"Error": details, "ResponseMetadata": status}, call.operation)  # type: ignore[typeddict-item]
+        if call.operation == "DescribeJobs" and call.invocation and outcome.document:
+            call.invocation.told += _told(outcome.document)
         return outcome.document
 
     def _written(self, table: str, old: Item | None, new: Item | None) -> None:
@@ -367,6 +394,17 @@ class World:
             self._note(self.records.servers, (item["ExecutionId"]["S"], item["SourceServerId"]["S"]), new)
         elif item["Record"]["S"] == "EXECUTION":
             self._note(self.records.executions, item["ExecutionId"]["S"], new)
+            if old is None or (new and old["Status"] != new["Status"]):
+                self.records.lives.setdefault(item["ExecutionId"]["S"], []).append(self.now)
+            if old and new and old["Generation"] != new["Generation"]:
+                self._driver_changed(old)
+
+    def _driver_changed(self, old: Item) -> None:
+        """The reconciler never starts a second driver beside one that runs."""
+        name = f"{old['ExecutionId']['S']}-g{old['Generation']['N']}"
+        by_reconciler = any(invocation.function == "ReconcilerFunction" for invocation in self.invoked[-1:])
+        if by_reconciler and name in self.running_drivers():
+            self.records.faults.append(f"{name} was running when the reconciler replaced it")
 
     def _note(self, statuses: dict[Any, list[str]], key: Any, new: Item | None) -> None:
         if new is None:
@@ -375,6 +413,17 @@ class World:
         seen = statuses.setdefault(key, [])
         if not seen or seen[-1] != new["Status"]["S"]:
             seen.append(new["Status"]["S"])
+
+
+def _told(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for job in document["items"]:
+        execution_id = job["tags"].get("drs-orchestrator:execution-id")
+        for server in job["participatingServers"] if execution_id else ():
+            status = server["launchStatus"]
+            if status == "PENDING" and job["status"] != "PENDING":
+                status = "STARTED"
+            if status in RANK:
+                yield server["sourceServerID"], execution_id, status
 
 
 def _ask_sts(call: AwsCall) -> dict[str, Any]:
