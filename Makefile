@@ -73,6 +73,10 @@ test: setup ## Run every test except load and docker
 	@$(PYTHON) -m pytest -q -n 2 -m "$(NOT_HERE) and not integration" $(PYTEST_ARGS)
 	@$(PYTHON) -m pytest -q -m "$(NOT_HERE) and integration" $(PYTEST_ARGS)
 
+.PHONY: soak
+soak: setup ## Run the reliability proofs in full: every crash point and pair, 10,000 random histories, weeks of polling
+	@SOAK=1 $(PYTHON) -m pytest -q tests/reliability $(PYTEST_ARGS)
+
 .PHONY: check
 check: lint types template coverage ## Everything CI runs: lint, types, template and tests with coverage
 
