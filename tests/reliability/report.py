@@ -84,70 +84,78 @@ def _shipped() -> str:
     return digest.hexdigest()[:16]
 
 
+_TEXT = """\
+# Reliability
+
+<!-- Written by `python -m tests.reliability.report`; run it again rather than editing this. -->
+
+The shipped handlers and the shipped state machine run in one process and in virtual time: Step Functions is a walker
+of `statemachine/recovery.asl.json`, DynamoDB an in-memory table that is checked call by call against moto, DRS the
+simulator. The verdict comes from the simulator's own state and from what was written to the tables, never from what
+the orchestrator says of itself: at most one job for each (execution, wave, chunk), no job of somebody else's adopted,
+every status a check was told recorded in order, final statuses equal to what DRS did and never changed afterwards, no
+server in two executions at once, every execution ended, no driver left running.
+
+**{verdict}** {crash_runs:,} runs with a death and {tally.runs:,} random histories in {minutes:.0f} minutes.
+
+## Death at every side effect
+
+A task is killed before and after each call that leaves it; then either the state machine retries, or it is stopped and
+the reconciler has to see to it. The points are counted in an undisturbed run, not listed by hand. Of two deaths the
+second comes {distances} calls after the first.
+
+| scenario | side effects | runs with one death | runs with two |
+|---|---|---|---|
+{rows}
+
+## Random histories
+
+Drawn from a seed: plans, accounts and Regions, timelines, DRS's faults, quotas and undocumented behaviours, lost and
+repeated calls, deaths, calls in the middle of which other tasks run, duplicate events, drivers started or stopped by
+hand, plans edited and deleted, launches and terminations from the console, a reconciler that is switched off.
+
+- seeds {first} to {last}, {tally.virtual_hours:,.0f} virtual hours
+- {tally.tasks:,} function runs with {tally.calls:,} side effects, {tally.launches:,} DRS jobs
+- executions: {ended}
+- histories that ended wrong: {wrong}
+{faults}
+## A week of polling
+
+`tests/reliability/test_week.py` holds a DRS job for seven virtual days: one driver hands over to the next, and in the
+end DRS has received one StartRecovery for each wave.
+
+## Run it
+
+```
+python -m pytest tests/reliability                             # a sample; part of make test
+SOAK=1 python -m pytest tests/reliability                      # everything, with 10,000 histories
+SOAK=1 HISTORIES=500 FIRST_SEED=20000 python -m pytest tests/reliability
+python -m tests.reliability.replay history 4711                # one history, with its story
+python -m tests.reliability.replay crash 0 before:12,after:13 driver-dies
+```
+
+Made with Python {python}, {packages}; functions and state machine `{shipped}`.
+"""
+
+
 def _document(crashes: list[tuple[str, int, int, int]], tally: Tally, first: int, seconds: float) -> str:
-    rows = [f"| {name} | {points} | {single:,} | {double:,} |" for name, points, single, double in crashes]
-    ended = ", ".join(f"{count:,} {status}" for status, count in sorted(tally.executions.items()))
-    crash_runs = sum(single + double for _, _, single, double in crashes)
-    verdict = "Nothing went wrong." if not tally.faults else "**Something went wrong; replay it as shown below.**"
-    packages = ", ".join(f"{name} {version(name)}" for name in ("boto3", "botocore"))
-    lines = [
-        "# Reliability",
-        "",
-        "<!-- Written by `python -m tests.reliability.report`; run it again rather than editing this. -->",
-        "",
-        "The shipped handlers and the shipped state machine run in one process and in virtual time: Step Functions is a",
-        "walker of `statemachine/recovery.asl.json`, DynamoDB an in-memory table whose every answer is compared with",
-        "moto's, DRS the simulator. The verdict comes from the simulator's own state and from what was written to the",
-        "tables, never from what the orchestrator says of itself: at most one job for each (execution, wave, chunk), no",
-        "job of somebody else's adopted, every status DRS was seen to give recorded in order, final statuses equal to",
-        "what DRS did and never changed afterwards, no server in two executions at once, every execution ended, no",
-        "driver left.",
-        "",
-        f"**{verdict}** {crash_runs:,} crashes and {tally.runs:,} random histories in {seconds / 60:.0f} minutes.",
-        "",
-        "## Death at every side effect",
-        "",
-        "A task is killed before and after each call that leaves it, and then either the state machine retries or it is",
-        "stopped and the reconciler has to see to it. The points are counted in an undisturbed run, not listed by hand.",
-        f"With two deaths the second comes {', '.join(map(str, DISTANCES))} calls after the first.",
-        "",
-        "| scenario | side effects | runs with one death | runs with two |",
-        "|---|---|---|---|",
-        *rows,
-        "",
-        "## Random histories",
-        "",
-        "Drawn from a seed: plans, accounts and Regions, timelines, DRS's faults, quotas and undocumented behaviours, lost",
-        "and repeated calls, deaths, calls during which other tasks run, duplicate events, drivers started or stopped by",
-        "hand, plans edited and deleted, launches and terminations from the console, a reconciler that is late or switched",
-        "off.",
-        "",
-        f"- seeds {first} to {first + tally.runs - 1}: {tally.virtual_hours:,.0f} virtual hours, {tally.tasks:,} function runs,",
-        f"  {tally.calls:,} side effects, {tally.launches:,} DRS jobs",
-        f"- executions: {ended}",
-        f"- histories that ended wrong: {len({fault.split(':')[0] for fault in tally.faults})}",
-        "",
-        *(f"    {fault}" for fault in tally.faults[:50]),
-        *([""] if tally.faults else []),
-        "## A week of polling",
-        "",
-        "`tests/reliability/test_week.py` holds a DRS job for seven virtual days: one driver hands over to the next, and",
-        "DRS has received one StartRecovery for each wave in the end.",
-        "",
-        "## Run it",
-        "",
-        "```",
-        "python -m pytest tests/reliability                             # a sample, about a minute; part of make test",
-        "SOAK=1 python -m pytest tests/reliability                      # everything, 10,000 histories",
-        "SOAK=1 HISTORIES=500 FIRST_SEED=20000 python -m pytest tests/reliability",
-        "python -m tests.reliability.replay history 4711                # one history, with its story",
-        "python -m tests.reliability.replay crash 0 before:12,after:13 driver-dies",
-        "```",
-        "",
-        f"Made with Python {platform.python_version()}, {packages}; functions and state machine `{_shipped()}`.",
-        "",
-    ]
-    return "\n".join(lines)
+    wrong = {fault.split(":")[0] for fault in tally.faults if fault.startswith("history")}
+    return _TEXT.format(
+        verdict="Something went wrong; the faults are below." if tally.faults else "Nothing went wrong.",
+        crash_runs=sum(single + double for _, _, single, double in crashes),
+        tally=tally,
+        minutes=seconds / 60,
+        distances=", ".join(map(str, DISTANCES)),
+        rows="\n".join(f"| {name} | {points} | {single:,} | {double:,} |" for name, points, single, double in crashes),
+        first=first,
+        last=first + tally.runs - 1,
+        ended=", ".join(f"{count:,} {status}" for status, count in sorted(tally.executions.items())),
+        wrong=len(wrong),
+        faults="".join(f"  - {fault}\n" for fault in tally.faults[:50]),
+        python=platform.python_version(),
+        packages=", ".join(f"{name} {version(name)}" for name in ("boto3", "botocore")),
+        shipped=_shipped(),
+    )
 
 
 def main() -> int:
