@@ -91,6 +91,17 @@ class Server:
                 if not self._gone_within(STOP_SECONDS) and leader:
                     os.killpg(int(leader), signal.SIGKILL)
                     self._gone_within(STOP_SECONDS)
+        self._reap()
+
+    def kill(self) -> None:
+        """End the server and all that it started with SIGKILL: none of them gets to finish or save anything."""
+        if self.is_running():
+            with suppress(ProcessLookupError):
+                os.killpg(int(self.pid_file.read_text()), signal.SIGKILL)
+            self._gone_within(STOP_SECONDS)
+        self._reap()
+
+    def _reap(self) -> None:
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,6 +92,7 @@ class Stack:
         lambda_concurrency: int = 4,
         parameters: Mapping[str, str] | None = None,
         project_root: Path = PROJECT_ROOT,
+        engine_command: Sequence[str] = engine.COMMAND,
         report: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.settings = Settings(wait_scale, speed, drs_endpoint, scenario, lambda_concurrency, dict(parameters or {}))
@@ -99,6 +100,7 @@ class Stack:
         self.env: dict[str, str] = {}
         self._project = sam.Project(project_root)
         self._report = report
+        self._engine_command = engine_command
         self._engine = Server("engine", self.state_dir)
         self._simulator = Server("simulator", self.state_dir)
 
@@ -154,19 +156,29 @@ class Stack:
         """Make Waits that begin from now on last `wait_scale` real seconds a second; thresholds stay as deployed."""
         engine.set_wait_scale(self.env["AWS_ENDPOINT_URL"], wait_scale)
 
+    def kill_engine(self) -> None:
+        """End the engine and its Lambdas with SIGKILL, as if their machine lost power; the simulator runs on."""
+        self._engine.kill()
+
+    def restart_engine(self) -> None:
+        """Start a killed engine again where it was.
+
+        ministack itself knows nothing any more then: what outlives it is up to the `engine_command` of this stack.
+        """
+        self._start_engine(int(self.env["AWS_ENDPOINT_URL"].rpartition(":")[2]))
+
     def _start(self) -> None:
         (self.state_dir / "tmp").mkdir(exist_ok=True)
         with self._building():
-            engine_url = self._start_engine()
+            engine_url = self._start_engine(free_port())
             drs_endpoint = self.settings.drs_endpoint or self._start_simulator()
         self._deploy(engine_url, drs_endpoint)
 
     def _building(self) -> AbstractContextManager[None]:
         return self._project.built(self.state_dir / "sam-build.log", self._report)
 
-    def _start_engine(self) -> str:
+    def _start_engine(self, port: int) -> str:
         began = time.monotonic()
-        port = free_port()
         url = f"http://127.0.0.1:{port}"
         environment = engine.environment(
             self.state_dir,
@@ -174,7 +186,7 @@ class Stack:
             wait_scale=self.settings.wait_scale,
             lambda_concurrency=self.settings.lambda_concurrency,
         )
-        self._engine.start(engine.COMMAND, environment)
+        self._engine.start(self._engine_command, environment)
         self._engine.wait_until(lambda: engine.is_ready(url), engine.START_SECONDS)
         self._report(f"engine     ready at {url} ({_since(began)})")
         return url

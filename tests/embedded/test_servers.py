@@ -100,6 +100,21 @@ def test_only_a_released_server_survives_an_owner_that_is_killed(tmp_path: Path,
     assert eventually(lambda: not any(alive(pid) for pid in pids(tmp_path)))
 
 
+def test_a_killed_server_is_gone_with_its_worker_and_can_be_started_again(server: Server, tmp_path: Path) -> None:
+    start(server, tmp_path)
+    killed = pids(tmp_path)
+    server.kill()
+    assert not server.is_running()
+    assert eventually(lambda: not any(alive(pid) for pid in killed))
+
+    (tmp_path / "server").unlink()
+    start(server, tmp_path)
+    assert server.is_running()
+    server.kill()
+    server.kill()
+    assert not server.is_running()
+
+
 def test_a_pid_that_belongs_to_somebody_else_by_now_is_not_signalled(server: Server) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
         server.pid_file.write_text(str(bystander.pid))
