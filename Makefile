@@ -64,12 +64,12 @@ sim: setup ## Run the DRS simulator alone [PORT=9999 SPEED=60 SCENARIO=three-tie
 build: setup ## Build the functions with `sam build`
 	@exec sam build
 
-# Load tests and those that need a container engine are asked for by their marker.
-NOT_HERE := not load and not docker
+# Load tests, slow ones and those that need a container engine are asked for by their marker.
+NOT_HERE := not load and not docker and not slow
 
 # Tests that deploy a stack run one after the other: each keeps both cores of a small machine busy by itself.
 .PHONY: test
-test: setup ## Run every test except load and docker
+test: setup ## Run every test except load, slow and docker
 	@$(PYTHON) -m pytest -q -n 2 -m "$(NOT_HERE) and not integration" $(PYTEST_ARGS)
 	@$(PYTHON) -m pytest -q -m "$(NOT_HERE) and integration" $(PYTEST_ARGS)
 
