@@ -199,6 +199,33 @@ def _stopped_plan(world: World) -> list[Started]:
     return started
 
 
+def _abandoned(world: World) -> list[Started]:
+    """As above, but the failure comes late, and for a while nobody looks after drivers that died."""
+    started = _stopped_plan(world)
+    world.simulator.faults.remove()
+    world.simulator.add_fault({"fault": "late-failure", "seconds": 100.0, "sourceServerIDs": [server_id(1)]})
+    world.reconciler_enabled = world.status_events = False
+
+    def resume() -> None:
+        world.reconciler_enabled = world.status_events = True
+
+    world.at(600.0, resume)
+    return started
+
+
+def _refused(world: World) -> list[Started]:
+    """DRS says no to the launch of the first wave, and would have said yes the second time."""
+    plan = {
+        "PlanId": "refused",
+        "Name": "Refused once",
+        "Waves": [wave("a", server(1), server(2)), wave("b", server(3))],
+    }
+    world.simulator.add_fault(
+        {"fault": "error", "code": "AccessDeniedException", "operation": "StartRecovery", "count": 1}
+    )
+    return _with(world, plan, "DRILL")
+
+
 def _handed_over(world: World) -> list[Started]:
     plan = {"PlanId": "long", "Name": "Handed over again and again", "Waves": [wave("only", server(1))]}
     return _with(world, plan, "DRILL")
@@ -209,5 +236,7 @@ SCENARIOS = [
     SMALL,
     Scenario("recovery with launch actions", _recovery),
     Scenario("a critical server stops the plan", _stopped_plan),
+    Scenario("the same, and the reconciler comes late", _abandoned),
+    Scenario("DRS refuses a launch once", _refused),
     Scenario("handed over every second poll", _handed_over, {"MaxPollsPerDriver": "2"}),
 ]
