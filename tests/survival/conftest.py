@@ -1,10 +1,16 @@
 """Executions that outlive what runs them, on embedded stacks. Nothing here is for an AWS account: it breaks things."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers import disable_eventbridge_rule, enable_eventbridge_rule, stack
+from embedded.engine import set_wait_scale
+from tests.helpers import stack
+from tests.survival.reconciler import WAIT_SCALE
+
+# What the shared stack is started with.
+SHARED_WAIT_SCALE = 0.015
 
 
 @pytest.fixture(autouse=True)
@@ -15,16 +21,9 @@ def embedded_only(real_drs: bool) -> None:
 
 @pytest.fixture
 def steady_drs(deployed_stack: None) -> Iterator[None]:
-    """The shared stack; no held job is left to the next test."""
+    """The shared stack, with Waits long enough for drivers to outlast a moment without a free Lambda: a Task's
+    retries are scaled with them. No held job is left to the next test."""
+    set_wait_scale(os.environ["AWS_ENDPOINT_URL"], WAIT_SCALE)
     yield
+    set_wait_scale(os.environ["AWS_ENDPOINT_URL"], SHARED_WAIT_SCALE)
     stack.control().hold(False)
-
-
-@pytest.fixture
-def nothing_reconciles(steady_drs: None) -> Iterator[None]:
-    """The shared stack with both of the reconciler's rules off, until the end of the test at the latest."""
-    for rule in ("execution-poller", "driver-ended"):
-        disable_eventbridge_rule(rule)
-    yield
-    for rule in ("execution-poller", "driver-ended"):
-        enable_eventbridge_rule(rule)

@@ -1,16 +1,37 @@
-"""The deployed reconciler, invoked as its schedule invokes it, only sooner and as often as a test likes."""
+"""The deployed reconciler: switched off, or invoked as its schedule invokes it, as often as a test likes."""
 
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 
 import boto3
 from botocore.config import Config
 
+from tests.helpers import disable_eventbridge_rule, enable_eventbridge_rule
+
+# Real seconds that one second of a Wait takes while something is broken on the shared stack.
+WAIT_SCALE = 0.05
+
+RULES = ("execution-poller", "driver-ended")
+
 # The engine runs a few Lambdas at a time and refuses the others, as AWS does; they are sent again until they run.
 _PATIENT = Config(retries={"mode": "standard", "max_attempts": 30}, read_timeout=120)
+
+
+@contextmanager
+def nothing_reconciles() -> Iterator[None]:
+    """Neither the schedule nor the end of a driver starts the reconciler."""
+    for rule in RULES:
+        disable_eventbridge_rule(rule)
+    try:
+        yield
+    finally:
+        for rule in RULES:
+            enable_eventbridge_rule(rule)
 
 
 def reconcile_at_once(count: int) -> Counter[str]:
