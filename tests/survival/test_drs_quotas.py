@@ -28,18 +28,30 @@ _IN_THE_QUEUE = re.compile(r"waiting: (20 of 20 DRS jobs in use|place \d+ in the
 _SERVERS = "waiting: 490 of 500 servers in 7 of 20 DRS jobs"
 
 
+# Real seconds that one second of a Wait takes: while everybody comes, and once it is about the order.
+CROWDED, ORDERLY = 0.2, 0.05
+
+
 @pytest.fixture(scope="module")
-def roomy_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose drivers leave each other time: thirty try to launch at once."""
-    with embedded_stack(tmp_path_factory.mktemp("quotas"), wait_scale=0.05, speed=300) as stack:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with embedded_stack(tmp_path_factory.mktemp("quotas"), wait_scale=CROWDED, speed=300) as stack:
         yield stack
+
+
+@pytest.fixture
+def roomy_stack(deployed: Stack) -> Iterator[Stack]:
+    """A stack whose drivers leave each other time, and on which no job ends by itself yet."""
+    deployed.set_wait_scale(CROWDED)
+    control().hold(True)
+    control().clear_calls()
+    yield deployed
+    control().hold(False)
 
 
 def test_fifty_executions_wait_for_drs_capacity_and_are_launched_oldest_first(roomy_stack: Stack) -> None:
     """No job ends before everybody has come: twenty are launched, thirty wait and say why. From then on first waves
     are launched in the order of the executions' start, but for those of the same second. Every tenth execution has
     two waves, whose second one comes back into the queue with the place of its execution."""
-    control().hold(True)
     plans = [
         create_test_plan_with_servers([["s-1", "s-2", "s-3"], ["s-4", "s-5"]] if number % 10 == 5 else ["s-1"])
         for number in range(EXECUTIONS)
@@ -57,6 +69,7 @@ def test_fifty_executions_wait_for_drs_capacity_and_are_launched_oldest_first(ro
     for execution_id in queued:
         assert _IN_THE_QUEUE.fullmatch(waves[execution_id]["StatusReason"]), waves[execution_id]["StatusReason"]
 
+    roomy_stack.set_wait_scale(ORDERLY)
     control().hold(False)
     control().push_jobs("COMPLETED")
     documents = {each: wait_for_final_status(each, timeout=240) for each in executions}
@@ -72,8 +85,6 @@ def test_fifty_executions_wait_for_drs_capacity_and_are_launched_oldest_first(ro
 
 def test_servers_that_find_no_room_wait_and_the_younger_wait_behind_them(roomy_stack: Stack) -> None:
     """Four executions of 130 servers, in jobs of 100 and 30, are 20 servers too many; a fifth has one server."""
-    control().hold(True)
-    control().clear_calls()
     large = [create_test_plan_with_servers([f"s-{number}" for number in range(130)]) for _ in range(4)]
     executions = []
     for number, plan in enumerate(large):
@@ -88,6 +99,7 @@ def test_servers_that_find_no_room_wait_and_the_younger_wait_behind_them(roomy_s
     assert first_wave(document)["StatusReason"] == f"waiting: place 2 in the queue, after {last}"
     assert len(launch_order()) == 7
 
+    roomy_stack.set_wait_scale(ORDERLY)
     control().hold(False)
     control().push_jobs("COMPLETED")
     assert {wait_for_final_status(each, timeout=180)["Status"] for each in executions} == {"COMPLETED"}
