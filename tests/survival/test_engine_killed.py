@@ -27,10 +27,10 @@ DARK_SECONDS = 2
 
 @pytest.fixture(scope="module")
 def durable_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose tables outlive its engine. Jobs of ten minutes take ten seconds here."""
+    """A stack whose tables outlive its engine. Jobs of ten minutes take five seconds here."""
     folder = tmp_path_factory.mktemp("durable")
     command = [sys.executable, str(Path(__file__).with_name("durable_engine.py"))]
-    with embedded_stack(folder, wait_scale=0.1, speed=60, engine_command=command) as stack:
+    with embedded_stack(folder, wait_scale=0.1, speed=120, engine_command=command) as stack:
         yield stack
 
 
