@@ -158,9 +158,13 @@ def keep_to_the_words_of_the_document(case: Any) -> None:
         case.body["PlanId"] = "stored"
     if case.operation.label == "PUT /plans/{PlanId}":
         case.body["PlanId"] = case.path_parameters["PlanId"]
+        if "ApprovalTimeoutMinutes" not in case.body:
+            case.body.pop("OnApprovalTimeout", None)
         for index, wave in enumerate(case.body["Waves"]):
             wave["WaveName"] = f"{wave['WaveName'][:50].strip()}-{index}"
             wave.pop("DependsOn", None)
+            if "MinimumLaunched" in wave:
+                wave["MinimumLaunched"] = 1
             for place, server in enumerate(wave.get("Servers", ())):
                 server["SourceServerId"] = f"s-{index * 10_000 + place:017x}"
 
@@ -169,10 +173,19 @@ def plan(first_server: int) -> dict[str, Any]:
     """A plan of two waves; plans whose servers differ can run side by side."""
     return {
         "Name": "Web shop",
+        "RpoMinutes": 15,
+        "RtoMinutes": 240,
+        "TerminationProtection": False,
+        "Cleanup": 60,
+        "ApprovalTimeoutMinutes": 30,
+        "OnApprovalTimeout": "CONTINUE",
         "Waves": [
             {
                 "WaveName": "database",
                 "Region": "us-east-1",
+                "ApprovalBefore": True,
+                "OnFailure": "PAUSE",
+                "MinimumLaunched": "60%",
                 "AccountId": "123456789012",
                 "Servers": [{"SourceServerId": f"s-{first_server:017x}", "RecoverySnapshotId": f"pit-{0:017x}"}],
             },

@@ -6,12 +6,15 @@ import pytest
 
 from drs_orchestrator.domain.plan import (
     Impact,
+    OnApprovalTimeout,
+    OnFailure,
     Plan,
     Server,
     Wave,
     chunk,
     find_faults,
     launch_order,
+    launches_needed,
     plan_from_document,
     plan_to_document,
 )
@@ -44,9 +47,19 @@ def test_every_field_of_a_document_is_read() -> None:
         "PlanId": "shop",
         "Name": "Web shop",
         "Description": "all of it",
+        "LaunchActionsTimeoutMinutes": 20,
+        "RpoMinutes": 15,
+        "RtoMinutes": 240,
+        "TerminationProtection": False,
+        "Cleanup": 60,
+        "ApprovalTimeoutMinutes": 30,
+        "OnApprovalTimeout": "CONTINUE",
         "Waves": [
             {
                 "WaveName": "database",
+                "ApprovalBefore": True,
+                "OnFailure": "PAUSE",
+                "MinimumLaunched": "60%",
                 "Region": "eu-west-1",
                 "AccountId": "012345678901",
                 "Servers": [
@@ -72,9 +85,19 @@ def test_every_field_of_a_document_is_read() -> None:
                 region="eu-west-1",
                 account_id="012345678901",
                 servers=(Server("s-00000000000000001", Impact.OPTIONAL, "pit-00000000000000001"),),
+                approval_before=True,
+                on_failure=OnFailure.PAUSE,
+                minimum_launched="60%",
             ),
             Wave(name="rest", depends_on=("database",), region="us-east-1", server_tags={"tier": "web"}),
         ),
+        launch_actions_timeout_minutes=20,
+        rpo_minutes=15,
+        rto_minutes=240,
+        termination_protection=False,
+        cleanup_minutes=60,
+        approval_timeout_minutes=30,
+        on_approval_timeout=OnApprovalTimeout.CONTINUE,
     )
 
 
@@ -85,9 +108,51 @@ def test_a_written_plan_spells_out_its_defaults_and_reads_back_as_the_same_plan(
 
     written = plan_to_document(original)
 
+    assert (written["TerminationProtection"], written["Cleanup"]) == (True, "MANUAL")
     assert written["Waves"][1]["DependsOn"] == ["a"]
+    assert (written["Waves"][1]["ApprovalBefore"], written["Waves"][1]["OnFailure"]) == (False, "STOP")
     assert written["Waves"][0]["Servers"][0]["Impact"] == "CRITICAL"
     assert plan_from_document(written) == original
+
+
+@pytest.mark.parametrize(("cleanup", "minutes"), [("MANUAL", None), ("IMMEDIATE", 0), (1, 1), (43200, 43200)])
+def test_a_clean_up_is_by_hand_at_once_or_after_minutes(cleanup: str | int, minutes: int | None) -> None:
+    read = plan_from_document(plan(wave("a", 1)) | {"Cleanup": cleanup})
+
+    assert read.cleanup_minutes == minutes
+    assert plan_to_document(read)["Cleanup"] == cleanup
+
+
+def test_what_an_approval_counts_as_that_nobody_gave_in_time_is_spelled_out_beside_its_limit() -> None:
+    written = plan_to_document(plan_from_document(plan(wave("a", 1)) | {"ApprovalTimeoutMinutes": 5}))
+
+    assert written["OnApprovalTimeout"] == "REJECT"
+    assert find_faults(written) == []
+
+
+def test_numbers_that_json_spells_with_a_fraction_of_zero_are_read_as_whole_numbers() -> None:
+    read = plan_from_document(
+        plan(wave("a", 1, MinimumLaunched=1.0))
+        | {"RpoMinutes": 15.0, "Cleanup": 60.0, "LaunchActionsTimeoutMinutes": 5.0}
+    )
+
+    numbers = (read.rpo_minutes, read.cleanup_minutes, read.launch_actions_timeout_minutes)
+    assert [type(number) for number in (*numbers, read.waves[0].minimum_launched)] == [int] * 4
+
+
+def test_why_a_server_is_skipped_survives_in_an_executions_own_copy_of_the_plan() -> None:
+    skipped = Server("s-00000000000000001", Impact.OPTIONAL, skip_reason="DRS has no such source server")
+    original = Plan("shop", "Web shop", "", (Wave("a", (), "us-east-1", servers=(skipped,)),))
+
+    assert plan_from_document(plan_to_document(original)) == original
+
+
+@pytest.mark.parametrize(
+    ("minimum", "servers", "needed"),
+    [(3, 5, 3), ("60%", 5, 3), ("60%", 3, 2), ("1%", 3, 1), ("7%", 100, 7), ("100%", 7, 7)],
+)
+def test_a_minimum_is_a_number_of_servers_or_a_share_rounded_up(minimum: int | str, servers: int, needed: int) -> None:
+    assert launches_needed(minimum, servers) == needed
 
 
 def test_waves_that_may_run_side_by_side_stand_together_in_the_launch_order() -> None:
@@ -167,8 +232,23 @@ def test_a_plan_has_at_most_three_thousand_servers_in_all_its_waves() -> None:
     assert "at most 3000" in faults(wave("a", *range(1500)), wave("b", *range(1500, 3001)))["/Waves"]
 
 
+def test_a_wave_cannot_need_more_launched_servers_than_it_lists() -> None:
+    found = faults(wave("a", 1, 2, MinimumLaunched=2), wave("b", 3, MinimumLaunched=2.0), wave("c", MinimumLaunched=9))
+
+    assert found == {"/Waves/1/MinimumLaunched": "asks for 2 launched servers; this wave has 1 server"}
+
+
+def test_what_an_approval_that_came_too_late_counts_as_needs_a_limit() -> None:
+    alone = plan(wave("a", 1)) | {"OnApprovalTimeout": "CONTINUE"}
+
+    assert [fault.pointer for fault in find_faults(alone)] == ["/OnApprovalTimeout"]
+    assert find_faults(alone | {"ApprovalTimeoutMinutes": 5}) == []
+
+
 def test_parts_of_the_wrong_shape_are_left_to_the_schema() -> None:
-    misshapen: dict[str, Any] = {"Waves": [7, {"WaveName": [], "DependsOn": "a", "Servers": [None, {}]}, None]}
+    misshapen: dict[str, Any] = {
+        "Waves": [7, {"WaveName": [], "DependsOn": "a", "Servers": [None, {}], "MinimumLaunched": []}, None]
+    }
 
     assert find_faults(misshapen) == []
     assert find_faults({"Waves": "none"}) == []

@@ -17,6 +17,7 @@ MAX_SERVERS_PER_JOB = 100
 """AWS DRS quota: source servers in one job. The API's shape would allow 200."""
 
 _SHOWN_CHARACTERS = 64
+_CLEANUP_MINUTES: Mapping[str, int | None] = {"MANUAL": None, "IMMEDIATE": 0}
 
 
 class Impact(StrEnum):
@@ -26,13 +27,32 @@ class Impact(StrEnum):
     OPTIONAL = "OPTIONAL"
 
 
+class OnFailure(StrEnum):
+    """What the failure of a wave means for the later waves: they are SKIPPED, launched all the same, or asked about."""
+
+    STOP = "STOP"
+    CONTINUE = "CONTINUE"
+    PAUSE = "PAUSE"
+
+
+class OnApprovalTimeout(StrEnum):
+    """What an approval that nobody gave in time counts as."""
+
+    REJECT = "REJECT"
+    CONTINUE = "CONTINUE"
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A DRS source server to launch; without `recovery_snapshot_id` from its most recent data."""
+    """A DRS source server to launch; without `recovery_snapshot_id` from its most recent data.
+
+    `skip_reason` stands only in an execution's own copy of the plan: why this server is SKIPPED and never launched.
+    """
 
     source_server_id: str
     impact: Impact = Impact.CRITICAL
     recovery_snapshot_id: str | None = None
+    skip_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +60,8 @@ class Wave:
     """Servers of one account and Region that are launched together.
 
     Either `servers` is filled, or `server_tags` says which source servers to look up when the plan is started.
-    `account_id` None means the account the orchestrator runs in.
+    `account_id` None means the account the orchestrator runs in. `minimum_launched` is a number of servers or a share
+    of them such as "60%" (see `launches_needed`); None means every CRITICAL server has to be launched.
     """
 
     name: str
@@ -49,11 +70,19 @@ class Wave:
     account_id: str | None = None
     servers: tuple[Server, ...] = ()
     server_tags: Mapping[str, str] | None = None
+    approval_before: bool = False
+    on_failure: OnFailure = OnFailure.STOP
+    minimum_launched: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan in which every wave says explicitly what it depends on."""
+    """A plan in which every wave says explicitly what it depends on.
+
+    `rpo_minutes` and `rto_minutes` are what the business demands, None where it demands nothing.
+    `termination_protection`: of the instances a RECOVERY launches. `cleanup_minutes`: how long after its end a DRILL's
+    instances are terminated, 0 at once, None only by hand. `approval_timeout_minutes` None: an approval is waited for.
+    """
 
     plan_id: str
     name: str
@@ -61,6 +90,12 @@ class Plan:
     waves: tuple[Wave, ...]
     # How long a server's post-launch actions may take in a RECOVERY; None is the stack's own limit.
     launch_actions_timeout_minutes: int | None = None
+    rpo_minutes: int | None = None
+    rto_minutes: int | None = None
+    termination_protection: bool = True
+    cleanup_minutes: int | None = None
+    approval_timeout_minutes: int | None = None
+    on_approval_timeout: OnApprovalTimeout = OnApprovalTimeout.REJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +110,7 @@ def plan_from_document(document: Mapping[str, Any]) -> Plan:
     """Read a valid plan document. A wave without `DependsOn` depends on the wave before it."""
     documents: Sequence[Mapping[str, Any]] = document["Waves"]
     previous_names: list[tuple[str, ...]] = [(), *((wave["WaveName"],) for wave in documents)]
+    cleanup = document.get("Cleanup", "MANUAL")
     return Plan(
         plan_id=document["PlanId"],
         name=document["Name"],
@@ -87,11 +123,25 @@ def plan_from_document(document: Mapping[str, Any]) -> Plan:
                 account_id=wave.get("AccountId"),
                 servers=tuple(_server_from_document(server) for server in wave.get("Servers", ())),
                 server_tags=wave.get("ServerTags"),
+                approval_before=wave.get("ApprovalBefore", False),
+                on_failure=OnFailure(wave.get("OnFailure", OnFailure.STOP)),
+                minimum_launched=_whole(wave.get("MinimumLaunched")),
             )
             for wave, previous in zip(documents, previous_names, strict=False)
         ),
-        launch_actions_timeout_minutes=document.get("LaunchActionsTimeoutMinutes"),
+        launch_actions_timeout_minutes=_whole(document.get("LaunchActionsTimeoutMinutes")),
+        rpo_minutes=_whole(document.get("RpoMinutes")),
+        rto_minutes=_whole(document.get("RtoMinutes")),
+        termination_protection=document.get("TerminationProtection", True),
+        cleanup_minutes=_CLEANUP_MINUTES[cleanup] if isinstance(cleanup, str) else _whole(cleanup),
+        approval_timeout_minutes=_whole(document.get("ApprovalTimeoutMinutes")),
+        on_approval_timeout=OnApprovalTimeout(document.get("OnApprovalTimeout", OnApprovalTimeout.REJECT)),
     )
+
+
+def _whole(number: Any) -> Any:
+    """JSON Schema takes 10.0 for an integer; everything that stores numbers here takes whole ones only."""
+    return int(number) if isinstance(number, float) else number
 
 
 def _server_from_document(document: Mapping[str, Any]) -> Server:
@@ -99,6 +149,7 @@ def _server_from_document(document: Mapping[str, Any]) -> Server:
         source_server_id=document["SourceServerId"],
         impact=Impact(document.get("Impact", Impact.CRITICAL)),
         recovery_snapshot_id=document.get("RecoverySnapshotId"),
+        skip_reason=document.get("SkipReason"),
     )
 
 
@@ -109,6 +160,16 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
         document["Description"] = plan.description
     if plan.launch_actions_timeout_minutes is not None:
         document["LaunchActionsTimeoutMinutes"] = plan.launch_actions_timeout_minutes
+    if plan.rpo_minutes is not None:
+        document["RpoMinutes"] = plan.rpo_minutes
+    if plan.rto_minutes is not None:
+        document["RtoMinutes"] = plan.rto_minutes
+    document["TerminationProtection"] = plan.termination_protection
+    words = {minutes: word for word, minutes in _CLEANUP_MINUTES.items()}
+    document["Cleanup"] = words.get(plan.cleanup_minutes, plan.cleanup_minutes)
+    if plan.approval_timeout_minutes is not None:
+        document["ApprovalTimeoutMinutes"] = plan.approval_timeout_minutes
+        document["OnApprovalTimeout"] = plan.on_approval_timeout.value
     document["Waves"] = [_wave_to_document(wave) for wave in plan.waves]
     return document
 
@@ -121,6 +182,9 @@ def _wave_to_document(wave: Wave) -> dict[str, Any]:
         document["ServerTags"] = dict(wave.server_tags)
     else:
         document["Servers"] = [_server_to_document(server) for server in wave.servers]
+    document |= {"ApprovalBefore": wave.approval_before, "OnFailure": wave.on_failure.value}
+    if wave.minimum_launched is not None:
+        document["MinimumLaunched"] = wave.minimum_launched
     return document
 
 
@@ -128,6 +192,8 @@ def _server_to_document(server: Server) -> dict[str, Any]:
     document = {"SourceServerId": server.source_server_id, "Impact": server.impact.value}
     if server.recovery_snapshot_id is not None:
         document["RecoverySnapshotId"] = server.recovery_snapshot_id
+    if server.skip_reason is not None:
+        document["SkipReason"] = server.skip_reason
     return document
 
 
@@ -145,6 +211,14 @@ def launch_order(plan: Plan) -> list[list[str]]:
         sorter.done(*ready)
         order.append(ready)
     return order
+
+
+def launches_needed(minimum: int | str, servers: int) -> int:
+    """How many of `servers` a `MinimumLaunched` asks for; a share such as "60%" is rounded up: 3 of 5, 2 of 3."""
+    if isinstance(minimum, int):
+        return minimum
+    # Whole numbers only: 0.07 * 100 would already be more than 7.
+    return -(-servers * int(minimum.removesuffix("%")) // 100)
 
 
 def chunk[T](servers: Sequence[T], size: int = MAX_SERVERS_PER_JOB) -> list[tuple[T, ...]]:
@@ -168,6 +242,11 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _cycles(waves)
     yield from _repeated_servers(waves)
     yield from _too_many_servers(waves)
+    yield from _unreachable_minimums(waves)
+    if "OnApprovalTimeout" in document and "ApprovalTimeoutMinutes" not in document:
+        yield Fault(
+            "/OnApprovalTimeout", "needs ApprovalTimeoutMinutes beside it: without a limit no approval comes too late"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +257,13 @@ class _WaveOutline:
     name: str | None
     depends_on: list[tuple[int, str]] | None
     servers: list[Any]
+    minimum_launched: int | None
 
     @classmethod
     def of(cls, index: int, wave: object) -> "_WaveOutline":
         fields = wave if isinstance(wave, Mapping) else {}
         name = fields.get("WaveName")
+        minimum = fields.get("MinimumLaunched")
         return cls(
             pointer=f"/Waves/{index}",
             name=name if isinstance(name, str) else None,
@@ -190,7 +271,12 @@ class _WaveOutline:
             if "DependsOn" in fields
             else None,
             servers=_list(fields.get("Servers")),
+            minimum_launched=int(minimum) if _is_whole(minimum) else None,
         )
+
+
+def _is_whole(value: Any) -> bool:
+    return not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
 
 
 def _list(value: object) -> list[Any]:
@@ -265,6 +351,18 @@ def _too_many_servers(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
     count = sum(len(wave.servers) for wave in waves)
     if count > MAX_SERVERS_PER_PLAN:
         yield Fault("/Waves", f"expected at most {MAX_SERVERS_PER_PLAN} servers in all waves; got {count}")
+
+
+def _unreachable_minimums(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
+    for wave in waves:
+        count = len(wave.servers)
+        # Servers chosen by tags are counted when an execution starts.
+        if wave.minimum_launched is not None and 0 < count < wave.minimum_launched:
+            servers = "1 server" if count == 1 else f"{count} servers"
+            yield Fault(
+                f"{wave.pointer}/MinimumLaunched",
+                f"asks for {wave.minimum_launched} launched servers; this wave has {servers}",
+            )
 
 
 def suggestion(name: str, known: Mapping[str, object]) -> str:
