@@ -53,7 +53,7 @@ def read_definition(path: Path = DEFINITION) -> Definition:
 
 
 def edges(definition: Definition) -> Iterator[Edge]:
-    """Every way the definition allows, in its own order; those of Catch are `on_failure`."""
+    """Every way the definition allows, in its own order; those of a Catch for whatever fails are `on_failure`."""
     for name, state in definition["States"].items():
         for choice in state.get("Choices", ()):
             yield Edge(name, choice["Next"], _condition(choice))
@@ -62,11 +62,12 @@ def edges(definition: Definition) -> Iterator[Edge]:
         if "Next" in state:
             yield Edge(name, state["Next"])
         for catcher in state.get("Catch", ()):
-            yield Edge(name, catcher["Next"], on_failure=True)
+            on_failure = "States.ALL" in catcher["ErrorEquals"]
+            yield Edge(name, catcher["Next"], "" if on_failure else _caught(catcher), on_failure)
 
 
 def draw(definition: Definition) -> str:
-    """The Mermaid source. Catch is drawn once, as a note, because every task has the same."""
+    """The Mermaid source. What catches every failure is drawn once, as a note, because every task has the same."""
     states: Mapping[str, State] = definition["States"]
     lines = ["flowchart TD", f"    start((start)) --> {_id(definition['StartAt'])}"]
     lines += [f"    {_id(name)}{_SHAPES[state['Type']].format(name)}" for name, state in states.items()]
@@ -125,13 +126,19 @@ def _condition(choice: State) -> str:
     raise ValueError(f"no words are known for the comparison {operator}")
 
 
+def _caught(catcher: State) -> str:
+    """An error that is expected, in words."""
+    return " or ".join({"States.Timeout": "time-out"}.get(name, name) for name in catcher["ErrorEquals"])
+
+
 def _merged(found: Iterator[Edge]) -> Iterator[Edge]:
     """One arrow where several conditions lead the same way."""
     labels: dict[tuple[str, str], list[str]] = {}
     for edge in found:
         labels.setdefault((edge.source, edge.target), []).append(edge.label)
     for (source, target), conditions in labels.items():
-        yield Edge(source, target, ", or ".join(conditions))
+        # A way that is always taken needs no other condition.
+        yield Edge(source, target, ", or ".join(conditions) if all(conditions) else "")
 
 
 def _arrow(edge: Edge) -> str:

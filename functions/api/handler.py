@@ -16,7 +16,9 @@ from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError,
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
 from drs_orchestrator.tasks.show_executions import show_execution
+from drs_orchestrator.tasks.show_history import show_history
 from drs_orchestrator.tasks.start_execution import start_execution
+from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
 
 _MAX_BODY_BYTES = 1_000_000
 _DEFAULT_LIMIT = 50
@@ -59,6 +61,43 @@ def _show_execution(execution_id: str) -> Response[str]:
     return _answer(200, show_execution(app(), unquote(execution_id)))
 
 
+@router.get("/executions/<execution_id>/history")
+def _show_history(execution_id: str) -> Response[str]:
+    limit, start = _paging({"Number": int})
+    entries, last = show_history(app(), unquote(execution_id), limit, start["Number"] if start else 0)
+    return _answer(200, _page("history", entries, {"Number": last} if last else None))
+
+
+@router.post("/executions/<execution_id>/approve")
+def _approve(execution_id: str) -> Response[str]:
+    return _answer(202, approve(app(), unquote(execution_id), _optional_body(), _caller()))
+
+
+@router.post("/executions/<execution_id>/resume")
+def _resume(execution_id: str) -> Response[str]:
+    return _answer(202, resume(app(), unquote(execution_id), _optional_body(), _caller()))
+
+
+@router.post("/executions/<execution_id>/reject")
+def _reject(execution_id: str) -> Response[str]:
+    return _answer(202, reject(app(), unquote(execution_id), _optional_body(), _caller()))
+
+
+@router.post("/executions/<execution_id>/pause")
+def _pause(execution_id: str) -> Response[str]:
+    return _answer(202, pause(app(), unquote(execution_id), _optional_body(), _caller()))
+
+
+@router.post("/executions/<execution_id>/cancel")
+def _cancel(execution_id: str) -> Response[str]:
+    return _answer(202, cancel(app(), unquote(execution_id), _optional_body(), _caller()))
+
+
+@router.post("/executions/<execution_id>/skip-wave")
+def _skip_wave(execution_id: str) -> Response[str]:
+    return _answer(202, skip_wave(app(), unquote(execution_id), _optional_body(), _caller()))
+
+
 @router.get("/executions")
 def _list_executions() -> Response[str]:
     text = (router.current_event.query_string_parameters or {}).get("status", "")
@@ -96,6 +135,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - the API always answers in its own error format
         logger.exception("the request failed")
         return _proxy(_answer(500, _error(OrchestratorError("The request failed; the function's log says why."))))
+
+
+def _caller() -> str:
+    """Who signed the request, as API Gateway tells it."""
+    return router.current_event.request_context.identity.user_arn or "unknown"
+
+
+def _optional_body() -> object:
+    """The parsed JSON body, or None when there is none."""
+    return _body() if router.current_event.body else None
 
 
 def _body() -> object:

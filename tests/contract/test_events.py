@@ -13,6 +13,7 @@ import pytest
 from drs_orchestrator.domain.plan import plan_from_document
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
+from tests.helpers.history import STARTED
 from tests.helpers.orchestrator import START, Orchestrator
 from tests.helpers.template import PROJECT_ROOT, template
 from tests.statemachine.functions import functions, handler_module, shipped_functions
@@ -55,7 +56,7 @@ def seeded(orchestrator: Orchestrator) -> Orchestrator:
         generation=1,
         driver_started=START,
     )
-    assert orchestrator.app.executions.create(execution, plan_from_document(PLAN), None)
+    assert orchestrator.app.executions.create(execution, plan_from_document(PLAN), None, STARTED)
     orchestrator.app.drivers.start(execution)
     return orchestrator
 
@@ -135,6 +136,39 @@ class TestApi:
 
         assert (status, [each["ExecutionId"] for each in page["executions"]]) == (200, [EXECUTION_ID])
 
+    def test_show_history(self, seeded: Orchestrator) -> None:
+        status, page = request(seeded, "api.show_history")
+
+        assert (status, [entry["Kind"] for entry in page["history"]]) == (200, ["ExecutionStarted"])
+
+    def test_pause_and_resume(self, seeded: Orchestrator) -> None:
+        assert request(seeded, "api.pause")[0] == 202
+        assert seeded.show(EXECUTION_ID)["PauseRequested"]["Reason"] == "waiting for the database team"
+        assert request(seeded, "api.pause")[0] == 409
+        assert request(seeded, "api.resume")[0] == 202
+        assert "PauseRequested" not in seeded.show(EXECUTION_ID)
+
+    @pytest.mark.parametrize("sample", ["api.approve", "api.resume", "api.reject"])
+    def test_nothing_is_answered_that_was_not_asked(self, seeded: Orchestrator, sample: str) -> None:
+        status, error = request(seeded, sample)
+
+        assert (status, error["error"]) == (409, "Conflict")
+        assert "asks nothing" in error["message"]
+
+    def test_cancel(self, seeded: Orchestrator) -> None:
+        assert request(seeded, "api.cancel")[0] == 202
+        stop = seeded.show(EXECUTION_ID)["Stop"]
+
+        assert (stop["Kind"], stop["Reason"]) == ("CANCEL", "the primary site is back")
+        assert stop["By"] == "arn:aws:sts::123456789012:assumed-role/operator/operator"
+
+    def test_skip_wave(self, seeded: Orchestrator) -> None:
+        assert request(seeded, "api.skip_wave")[0] == 409, "its waves are not laid out yet"
+        invoke(seeded, "prepare_execution")
+
+        assert request(seeded, "api.skip_wave")[0] == 202
+        assert seeded.drive(EXECUTION_ID)["Waves"][-1]["Status"] == "SKIPPED"
+
 
 class TestTasks:
     def test_prepare_execution(self, seeded: Orchestrator) -> None:
@@ -168,6 +202,11 @@ class TestTasks:
     def test_finish_execution(self, seeded: Orchestrator) -> None:
         assert seeded.drive(EXECUTION_ID)["Status"] == "COMPLETED"
         assert invoke(seeded, "finish_execution") == {"outcome": "FINISHED", "status": "COMPLETED"}
+
+    def test_wait_for_decision(self, seeded: Orchestrator) -> None:
+        invoke(seeded, "prepare_execution")
+
+        assert invoke(seeded, "wait_for_decision") == {"outcome": "RELEASED"}, "there is no question"
 
     def test_hand_over_execution(self, seeded: Orchestrator) -> None:
         invoke(seeded, "prepare_execution")

@@ -13,6 +13,7 @@ from drs_orchestrator.domain.plan import Plan, Server, Wave
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from tests.helpers import stack
+from tests.helpers.history import STARTED
 
 _SOURCE_SERVER_ID = re.compile(r"s-[0-9a-f]{17}")
 
@@ -87,7 +88,7 @@ def create_test_execution(execution_id: str, status: str = "POLLING") -> dict[st
         driver_started=now,
     )
     store = ExecutionStore(os.environ["EXECUTION_TABLE_NAME"])
-    assert store.create(execution, plan, None), f"{execution_id} exists already"
+    assert store.create(execution, plan, None, STARTED), f"{execution_id} exists already"
     return {"ExecutionId": execution_id, "PlanId": plan.plan_id, "Status": status, "StartTime": now}
 
 

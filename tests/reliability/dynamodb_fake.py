@@ -194,6 +194,16 @@ type Condition = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
 
 @cache
 def _condition(text: str) -> Condition:
+    if match := re.fullmatch(r"(.+ AND )?(#?\w+) BETWEEN (:\w+) AND (:\w+)", text):
+        before = _condition(match[1].removesuffix(" AND ")) if match[1] else None
+
+        def between(item: Item, names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+            if before and not before(item, names, values):
+                return False
+            low, high = _sortable(values[match[3]]), _sortable(values[match[4]])
+            return bool(low <= _sortable(item[_name(match[2], names)]) <= high)
+
+        return between
     for word, combine in ((" OR ", any), (" AND ", all)):
         if word in text:
             parts = [_condition(part) for part in text.split(word)]
@@ -215,11 +225,14 @@ def _condition(text: str) -> Condition:
 
 @cache
 def _clauses(text: str) -> tuple[tuple[str, str, str], ...]:
-    """(SET|ADD|DELETE, attribute, operand) of an update expression."""
+    """(SET|REMOVE|ADD|DELETE, attribute, operand) of an update expression; REMOVE has none."""
     clauses = []
-    words = re.split(r"\b(SET|ADD|DELETE) ", text)[1:]
+    words = re.split(r"\b(SET|REMOVE|ADD|DELETE) ", text)[1:]
     for kind, body in zip(words[::2], words[1::2], strict=True):
         for part in re.split(r", (?![^(]*\))", body.strip()):
+            if kind == "REMOVE":
+                clauses.append((kind, part, ""))
+                continue
             attribute, operand = part.split(" = " if kind == "SET" else " ", 1)
             clauses.append((kind, attribute, operand))
     return tuple(clauses)
@@ -227,10 +240,12 @@ def _clauses(text: str) -> tuple[tuple[str, str, str], ...]:
 
 def _updated(old: Item | None, params: Mapping[str, Any]) -> Item:
     item = dict(old if old is not None else params["Key"])
-    names, values = params.get("ExpressionAttributeNames", {}), params["ExpressionAttributeValues"]
+    names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
     for kind, attribute, operand in _clauses(params["UpdateExpression"]):
         name = _name(attribute, names)
-        if kind == "SET" and (match := re.fullmatch(r"list_append\((#?\w+), (:\w+)\)", operand)):
+        if kind == "REMOVE":
+            item.pop(name, None)
+        elif kind == "SET" and (match := re.fullmatch(r"list_append\((#?\w+), (:\w+)\)", operand)):
             item[name] = {"L": item[_name(match[1], names)]["L"] + values[match[2]]["L"]}
         elif operand not in values:
             raise NotImplementedHere(f"the update {params['UpdateExpression']}")

@@ -20,6 +20,7 @@ TRANSITION = ("Wait Around Transition", "Check DRS")
 PENDING = ("Wait While Pending", "Check DRS")
 PROGRESS = ("Wait While In Progress", "Check DRS")
 UNANSWERED = ("Wait For DRS To Answer", "Check DRS")
+DECIDED = ("Launch Ready Waves", "Wait For A Decision")
 HELD_BACK = ("Wait For DRS Capacity", "Launch Ready Waves")
 # From StartRecovery on: snapshots are taken, disks converted, instances launched; a transition between each two.
 LAUNCH = ("Launch Ready Waves", *TRANSITION, *PENDING, *TRANSITION, *PENDING, *TRANSITION, *PROGRESS)
@@ -27,7 +28,8 @@ LAUNCH = ("Launch Ready Waves", *TRANSITION, *PENDING, *TRANSITION, *PENDING, *T
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """`servers` and `faults` are documents of the simulator's control API, `plan` is a plan document.
+    """`servers` and `faults` are documents of the simulator's control API, `plan` is a plan document. `decisions` are
+    what an operator says at each pause: the names of the API's routes.
 
     `status` is the execution's in the end, `machine` that of the state machine execution, `order` its `steps`.
     """
@@ -40,6 +42,7 @@ class Path:
     machine: str = "SUCCEEDED"
     servers: tuple[Mapping[str, Any], ...] = ({"sourceServerID": DATABASE}, {"sourceServerID": WEB})
     faults: tuple[Mapping[str, Any], ...] = field(default=())
+    decisions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.title
@@ -54,6 +57,7 @@ class Path:
 TWO_WAVES = plan(wave("database", DATABASE), wave("web", WEB), plan_id="two-waves")
 ONE_WAVE = plan(wave("web", DATABASE, WEB), plan_id="one-wave")
 ONE_SERVER = plan(wave("web", WEB), plan_id="one-server")
+ONE_APPROVAL = plan(wave("web", WEB, ApprovalBefore=True), plan_id="one-approval")
 
 PATHS = (
     Path(
@@ -92,6 +96,27 @@ PATHS = (
         status="FAILED",
         machine="FAILED",
         faults=({"fault": "launch-failure"},),
+    ),
+    Path(
+        "an approved wave",
+        plan(wave("database", DATABASE), wave("web", WEB, ApprovalBefore=True), plan_id="approved"),
+        ("Prepare Execution", *LAUNCH, *DECIDED, *LAUNCH, "Finish Execution", "Execution Completed"),
+        decisions=("approve",),
+    ),
+    Path(
+        "a rejected wave",
+        plan(wave("database", DATABASE), wave("web", WEB, ApprovalBefore=True), plan_id="rejected"),
+        ("Prepare Execution", *LAUNCH, *DECIDED, "Launch Ready Waves", "Finish Execution", "Execution Cancelled"),
+        status="CANCELLED",
+        decisions=("reject",),
+    ),
+    Path(
+        "a wave that fails and pauses the rest",
+        plan(wave("database", DATABASE, OnFailure="PAUSE"), wave("web", WEB), plan_id="pausing"),
+        ("Prepare Execution", *LAUNCH, *DECIDED, *LAUNCH, "Finish Execution", "Execution Completed In Part"),
+        status="PARTIAL",
+        faults=({"fault": "launch-failure", "sourceServerIDs": [DATABASE]},),
+        decisions=("resume",),
     ),
     Path(
         "DRS throttles the launch",

@@ -20,6 +20,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 
+from drs_orchestrator.domain.statuses import ExecutionStatus
 from tests.helpers.orchestrator import Orchestrator
 from tests.helpers.simulator import SimulatorControl
 from tests.statemachine.functions import Call, shipped_functions
@@ -41,6 +42,7 @@ class SecondEngine:
         self.broken: set[str] = set()
         self.waited: list[int] = []
         self._before_waits: list[Hook] = []
+        self._decisions: list[Hook] = []
         self._client: Any = orchestrator.stepfunctions
         self._machine = orchestrator.environment["STATE_MACHINE_ARN"]
         definition = SUBSTITUTION.sub(lambda match: match[1], DEFINITION.read_text(encoding="utf-8"))
@@ -54,10 +56,17 @@ class SecondEngine:
         """Do something while a driver waits."""
         self._before_waits.append(hook)
 
+    def at_the_next_pause(self, hook: Hook) -> None:
+        """Do something, such as deciding, once an execution is PAUSED."""
+        self._decisions.append(hook)
+
     def run(self) -> None:
         """Until no driver runs any more, those included that others start meanwhile."""
         deadline = time.monotonic() + _PATIENCE
+        executions = self.orchestrator.app.executions
         while running := self._drivers("RUNNING"):
+            if self._decisions and executions.page_by_status(ExecutionStatus.PAUSED, 1, None)[0]:
+                self._decisions.pop(0)()
             assert time.monotonic() < deadline, f"still running: {running}"
             time.sleep(0.01)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers import start_test_execution, wait_for_final_status
+from tests.helpers import start_test_execution, wait_for_final_status, wait_for_status
 from tests.helpers.simulator import SimulatorControl
 from tests.helpers.stack import call_api, client, control, driver_arn
 from tests.statemachine.paths import PATHS, Path, follows_the_graph, states_entered, tasks
@@ -27,6 +27,10 @@ def test_a_path_ends_as_on_the_second_engine(path: Path, simulator: SimulatorCon
     plan = {name: value for name, value in path.plan.items() if name != "PlanId"}
     assert call_api("PUT", f"/plans/{path.plan['PlanId']}", plan).is_success
     execution_id = start_test_execution(path.plan["PlanId"], path.execution_type)
+    for decision in path.decisions:
+        wait_for_status(execution_id, "PAUSED")
+        answer = call_api("POST", f"/executions/{execution_id}/{decision}", {"Reason": "a test"})
+        assert answer.status_code == 202, answer.text
     document = wait_for_final_status(execution_id)
     entered = states_entered(history(execution_id))
 

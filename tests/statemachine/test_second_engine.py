@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
+from drs_orchestrator.tasks import steer_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
+from drs_orchestrator.tasks.steer_execution import approve
+from tests.helpers.history import replacement
 from tests.helpers.simulator import SimulatorControl
 from tests.statemachine.paths import (
     DATABASE,
+    ONE_APPROVAL,
     ONE_SERVER,
     PATHS,
     TRANSITION,
@@ -47,6 +52,9 @@ def test_a_path_ends_as_expected_and_takes_its_states_in_order(path: Path, engin
     orchestrator = engine.orchestrator
     path.arrange(orchestrator.simulator)
     execution_id = orchestrator.start(path.plan, path.execution_type)
+    for decision in path.decisions:
+        decide = getattr(steer_execution, decision)
+        engine.at_the_next_pause(partial(decide, orchestrator.app, execution_id, {"Reason": "a test"}, "operator"))
     engine.run()
     history = engine.history(f"{execution_id}-g1")
     entered = states_entered(history)
@@ -93,7 +101,7 @@ class TestDrivers:
         def replace() -> None:
             execution = app.executions.get(execution_id)
             assert execution
-            app.executions.take_over(execution, app.clock())
+            app.executions.take_over(execution, replacement(app.clock()))
 
         engine.at_the_next_wait(replace)
         execution_id = orchestrator.start(ONE_SERVER)
@@ -121,7 +129,8 @@ class TestDrivers:
         orchestrator.simulator.use_profile("fast-mode")
         orchestrator.add_servers(WEB)
         engine.break_function(task)
-        execution_id = orchestrator.start(ONE_SERVER)
+        decides = task == "Wait For A Decision"
+        execution_id = orchestrator.start(ONE_APPROVAL if decides else ONE_SERVER)
         engine.run()
         attempts = [event for event in engine.history(f"{execution_id}-g1") if event["type"] == "TaskFailed"]
 
@@ -131,6 +140,8 @@ class TestDrivers:
 
         engine.broken.clear()
         assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
+        if decides:
+            engine.at_the_next_pause(lambda: approve(orchestrator.app, execution_id, None, "operator"))
         engine.run()
 
         assert engine.outcome(f"{execution_id}-g2") == ("SUCCEEDED", None)

@@ -9,6 +9,7 @@ from drs_orchestrator.adapters.drivers import execution_id_of
 from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.hand_over_execution import hand_over_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
+from tests.helpers.history import replacement
 from tests.helpers.orchestrator import START, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
@@ -193,7 +194,7 @@ class TestReconciler:
         stop_driver(orchestrator, execution_id)
         recorded = orchestrator.app.executions.get(execution_id)
         assert recorded is not None
-        orchestrator.app.executions.take_over(recorded, START + 60)
+        orchestrator.app.executions.take_over(recorded, replacement(START + 60))
 
         assert reconcile_executions(orchestrator.app)["STARTED"] == 1
         assert driver_status(orchestrator, execution_id, 2) == "RUNNING"
@@ -231,6 +232,6 @@ class TestReconciler:
         executions = orchestrator.app.executions
         recorded = executions.get(execution_id)
         assert recorded is not None
-        executions.take_over(recorded, START)
+        executions.take_over(recorded, replacement(START))
 
-        assert executions.take_over(replace(recorded, poll_count=9), START) is None
+        assert executions.take_over(replace(recorded, poll_count=9), replacement(START)) is None

@@ -12,6 +12,7 @@ from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
 from reconcile_executions.handler import handler
+from tests.helpers.history import STARTED
 from tests.helpers.orchestrator import EXECUTION_TABLE, START, Orchestrator, create_tables, plan, server_id, wave
 
 EMPTY_PLAN = Plan("shop", "Web shop", "", ())
@@ -41,20 +42,20 @@ class TestGSIQuery:
 
     def test_the_index_gives_exactly_the_polling_executions_newest_first(self, store: ExecutionStore) -> None:
         for number, status in enumerate(ExecutionStatus):
-            store.create(execution(number, status), EMPTY_PLAN, None)
-        store.create(execution(9), EMPTY_PLAN, None)
+            store.create(execution(number, status), EMPTY_PLAN, None, STARTED)
+        store.create(execution(9), EMPTY_PLAN, None, STARTED)
 
         assert list(store.ids_by_status(ExecutionStatus.POLLING)) == ["exec-9", "exec-1"]
 
     def test_no_execution_is_polling(self, store: ExecutionStore) -> None:
-        store.create(execution(1, ExecutionStatus.COMPLETED), EMPTY_PLAN, None)
+        store.create(execution(1, ExecutionStatus.COMPLETED), EMPTY_PLAN, None, STARTED)
 
         assert list(store.ids_by_status(ExecutionStatus.POLLING)) == []
         assert store.page_by_status(ExecutionStatus.POLLING, 10, None) == ([], None)
 
     def test_every_page_is_read(self, store: ExecutionStore) -> None:
         for number in range(25):
-            store.create(execution(number, name="x" * 60_000), EMPTY_PLAN, None)
+            store.create(execution(number, name="x" * 60_000), EMPTY_PLAN, None, STARTED)
         first_page = boto3.client("dynamodb").query(
             TableName=EXECUTION_TABLE,
             IndexName="StatusIndex",
@@ -68,7 +69,7 @@ class TestGSIQuery:
 
     def test_pages_of_a_given_size_follow_each_other_without_gap_or_repeat(self, store: ExecutionStore) -> None:
         for number in range(5):
-            store.create(execution(number), EMPTY_PLAN, None)
+            store.create(execution(number), EMPTY_PLAN, None, STARTED)
         seen: list[str] = []
         start = None
         while True:
@@ -80,7 +81,7 @@ class TestGSIQuery:
         assert seen == ["exec-4", "exec-3", "exec-2", "exec-1", "exec-0"]
 
     def test_an_entry_of_the_index_names_plan_type_and_times(self, store: ExecutionStore) -> None:
-        store.create(execution(1), EMPTY_PLAN, None)
+        store.create(execution(1), EMPTY_PLAN, None, STARTED)
 
         assert store.page_by_status(ExecutionStatus.POLLING, 10, None)[0] == [
             {
@@ -150,19 +151,19 @@ class TestPollerInvocation:
 
     def test_an_execution_whose_driver_never_started_gets_it(self, orchestrator: Orchestrator) -> None:
         """The API's function died between recording the execution and starting its driver."""
-        orchestrator.app.executions.create(execution(1, ExecutionStatus.PENDING), EMPTY_PLAN, None)
+        orchestrator.app.executions.create(execution(1, ExecutionStatus.PENDING), EMPTY_PLAN, None, STARTED)
 
         assert reconcile_executions(orchestrator.app) == counts(STARTED=1)
         assert orchestrator.drivers() == ["exec-1-g1"]
 
     def test_one_failing_execution_does_not_stop_the_rest(self, orchestrator: Orchestrator) -> None:
         executions = orchestrator.app.executions
-        executions.create(execution(1), EMPTY_PLAN, None)
-        executions.create(execution(2), EMPTY_PLAN, None)
-        executions.create(execution(3, ExecutionStatus.PENDING), EMPTY_PLAN, None)
+        executions.create(execution(1), EMPTY_PLAN, None, STARTED)
+        executions.create(execution(2), EMPTY_PLAN, None, STARTED)
+        executions.create(execution(3, ExecutionStatus.PENDING), EMPTY_PLAN, None, STARTED)
         # Step Functions refuses this name, so that no driver can ever be started for it.
         broken = replace(execution(4), execution_id="exec with a blank")
-        executions.create(broken, EMPTY_PLAN, None)
+        executions.create(broken, EMPTY_PLAN, None, STARTED)
 
         assert reconcile_executions(orchestrator.app) == counts(STARTED=3, FAILED=1)
         assert set(orchestrator.drivers()) == {"exec-1-g1", "exec-2-g1", "exec-3-g1"}
@@ -172,7 +173,7 @@ class TestPollerInvocation:
     ) -> None:
         monkeypatch.setattr("reconcile_executions.handler.app", lambda: orchestrator.app)
         for number in (1, 2):
-            orchestrator.app.executions.create(execution(number), EMPTY_PLAN, None)
+            orchestrator.app.executions.create(execution(number), EMPTY_PLAN, None, STARTED)
 
         assert handler({"detail": {"name": "exec-2-g1", "status": "ABORTED"}}, None) == counts(STARTED=1)
         assert orchestrator.drivers() == ["exec-2-g1"]
@@ -180,7 +181,7 @@ class TestPollerInvocation:
     def test_the_schedule_reconciles_all(self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("reconcile_executions.handler.app", lambda: orchestrator.app)
         for number in (1, 2):
-            orchestrator.app.executions.create(execution(number), EMPTY_PLAN, None)
+            orchestrator.app.executions.create(execution(number), EMPTY_PLAN, None, STARTED)
 
         assert handler({"detail-type": "Scheduled Event", "detail": {}}, None) == counts(STARTED=2)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore
+from drs_orchestrator.domain.history import NO_HISTORY, Head, seal
 from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.plan import Impact, Plan, Server, Wave
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, ServerProgress
@@ -21,6 +22,7 @@ from drs_orchestrator.domain.statuses import (
     ServerStatus,
     WaveStatus,
 )
+from tests.helpers.history import STARTED, replacement
 from tests.helpers.orchestrator import EXECUTION_TABLE, START, aws, create_tables, server_id
 
 ONE, TWO = server_id(1), server_id(2)
@@ -46,7 +48,7 @@ def store(no_aws: None) -> ExecutionStore:
 @pytest.fixture
 def polling(store: ExecutionStore) -> Execution:
     """EXECUTION, laid out and POLLING."""
-    store.create(EXECUTION, PLAN, None)
+    store.create(EXECUTION, PLAN, None, STARTED)
     waves, jobs = lay_out(PLAN)
     store.lay_out(EXECUTION.execution_id, waves, jobs, {ONE: "web-1"})
     begun = store.begin_polling(EXECUTION)
@@ -74,17 +76,19 @@ def update(job: Job, *changes: ServerChange) -> JobUpdate:
 
 class TestStart:
     def test_header_plan_and_token_are_written_together(self, store: ExecutionStore) -> None:
-        assert store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60))
+        assert store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60), STARTED)
 
-        assert store.get("exec-1") == EXECUTION
+        entry = seal("exec-1", NO_HISTORY, STARTED)
+        assert store.get("exec-1") == replace(EXECUTION, head=Head(1, entry["Hash"]))
+        assert list(store.history("exec-1")) == [entry]
         assert store.plan("exec-1") == PLAN
         assert store.used_token("token") == ("exec-1", "digest")
 
     def test_a_used_token_lets_nothing_be_written(self, store: ExecutionStore) -> None:
-        store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60))
+        store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60), STARTED)
         other = replace(EXECUTION, execution_id="exec-2")
 
-        assert not store.create(other, PLAN, ClientToken("token", "another", START + 60))
+        assert not store.create(other, PLAN, ClientToken("token", "another", START + 60), STARTED)
         assert store.records("exec-2") == []
         assert store.used_token("token") == ("exec-1", "digest")
 
@@ -93,7 +97,7 @@ class TestStart:
     ) -> None:
         def create(number: int) -> bool:
             execution = replace(EXECUTION, execution_id=f"exec-{number}")
-            return store.create(execution, PLAN, ClientToken("token", "digest", START + 60))
+            return store.create(execution, PLAN, ClientToken("token", "digest", START + 60), STARTED)
 
         with ThreadPoolExecutor(4) as pool:
             created = list(pool.map(create, range(4)))
@@ -104,7 +108,7 @@ class TestStart:
     def test_a_plan_of_three_thousand_servers_is_kept_whole_in_pieces_of_16_kb(self, store: ExecutionStore) -> None:
         servers = tuple(Server(server_id(n), Impact.OPTIONAL) for n in range(3000))
         big = Plan("big", "Grüße 東京", "", (Wave("all", (), "us-east-1", servers=servers),))
-        store.create(EXECUTION, big, None)
+        store.create(EXECUTION, big, None, STARTED)
         pieces = [each for each in store.records("exec-1") if each["Record"].startswith("PLAN#")]
 
         assert store.plan("exec-1") == big
@@ -135,11 +139,11 @@ class TestFencing:
     """A driver of an earlier generation may come late, but never writes into the header again."""
 
     def test_a_replaced_driver_can_write_no_header(self, store: ExecutionStore, polling: Execution) -> None:
-        successor = store.take_over(polling, START + 900)
+        successor = store.take_over(polling, replacement(START + 900))
 
         assert successor is not None
         assert successor.generation == 2
-        assert store.take_over(polling, START + 901) is None
+        assert store.take_over(polling, replacement(START + 901)) is None
         assert store.heartbeat(polling, now=START + 901, polled=True, phase="PENDING") is None
         assert store.record_intent(polling, store.job(polling, KEY), START + 901) is None
         assert not store.finish(polling, ExecutionStatus.FAILED, None, START + 901)
@@ -151,7 +155,7 @@ class TestFencing:
         for _ in range(3):
             store.heartbeat(polling, now=START + 1, polled=True, phase="PENDING")
         store.heartbeat(polling, now=START + 2, polled=False, phase=None)
-        successor = store.take_over(polling, START + 3)
+        successor = store.take_over(polling, replacement(START + 3))
 
         assert successor is not None
         assert (successor.driver_rounds, successor.poll_count, successor.driver_started) == (0, 3, START + 3)
@@ -160,7 +164,7 @@ class TestFencing:
         self, store: ExecutionStore, polling: Execution
     ) -> None:
         with ThreadPoolExecutor(4) as pool:
-            successors = list(pool.map(lambda _: store.take_over(polling, START + 900), range(4)))
+            successors = list(pool.map(lambda _: store.take_over(polling, replacement(START + 900)), range(4)))
 
         assert sum(successor is not None for successor in successors) == 1
         current = store.get("exec-1")
@@ -324,7 +328,7 @@ class TestServers:
         servers = tuple(Server(server_id(n)) for n in range(8))
         crowd = Plan("crowd", "Crowd", "", (Wave("all", (), "us-east-1", servers=servers),))
         execution = replace(EXECUTION, execution_id="exec-2")
-        store.create(execution, crowd, None)
+        store.create(execution, crowd, None, STARTED)
         waves, jobs = lay_out(crowd)
         store.lay_out("exec-2", waves, jobs, {})
 
@@ -361,9 +365,9 @@ class TestWaves:
         launching = replace(wave, status=WaveStatus.LAUNCHING, start_time=START + 1)
         completed = replace(launching, status=WaveStatus.COMPLETED, end_time=START + 9, launched_count=2)
 
-        assert store.save_wave(polling, launching)
-        assert store.save_wave(polling, completed)
-        assert not store.save_wave(polling, launching)
+        assert store.save_wave(polling, launching, START)
+        assert store.save_wave(polling, completed, START)
+        assert not store.save_wave(polling, launching, START)
         assert store.waves("exec-1") == [completed]
 
 
@@ -384,6 +388,7 @@ def test_whatever_is_written_in_whatever_order_a_history_is_one_unbroken_path(
 ) -> None:
     execution = replace(EXECUTION, execution_id=f"exec-{example}")
     waves, jobs = lay_out(PLAN)
+    shared_store.create(execution, PLAN, None, STARTED)
     shared_store.lay_out(execution.execution_id, waves, jobs, {})
     for time, status in enumerate(wanted):
         shared_store.apply(execution, JobUpdate(jobs[0], (change(ONE, status),), True), time)

@@ -1,6 +1,6 @@
 """Which status may follow which: forward only, and a final status is never left."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,7 @@ TERMINAL = {
     ExecutionStatus.COMPLETED,
     ExecutionStatus.PARTIAL,
     ExecutionStatus.FAILED,
+    ExecutionStatus.CANCELLED,
     WaveStatus.COMPLETED,
     WaveStatus.PARTIAL,
     WaveStatus.FAILED,
@@ -32,11 +33,12 @@ TERMINAL = {
 @pytest.mark.parametrize(
     ("old", "followers"),
     [
-        (ExecutionStatus.PENDING, {"POLLING", "COMPLETED", "PARTIAL", "FAILED"}),
-        (ExecutionStatus.POLLING, {"COMPLETED", "PARTIAL", "FAILED"}),
+        (ExecutionStatus.PENDING, {"POLLING", "COMPLETED", "PARTIAL", "FAILED", "CANCELLED"}),
+        (ExecutionStatus.POLLING, {"PAUSED", "COMPLETED", "PARTIAL", "FAILED", "CANCELLED"}),
+        (ExecutionStatus.PAUSED, {"POLLING"}),
         (WaveStatus.PENDING, {"QUEUED", "LAUNCHING", "SKIPPED"}),
         (WaveStatus.QUEUED, {"LAUNCHING", "SKIPPED"}),
-        (WaveStatus.LAUNCHING, {"COMPLETED", "PARTIAL", "FAILED"}),
+        (WaveStatus.LAUNCHING, {"COMPLETED", "PARTIAL", "FAILED", "SKIPPED"}),
         (ServerStatus.PENDING, {"STARTED", "IN_PROGRESS", "LAUNCHED", "FAILED", "SKIPPED"}),
         (ServerStatus.STARTED, {"IN_PROGRESS", "LAUNCHED", "FAILED"}),
         (ServerStatus.IN_PROGRESS, {"LAUNCHED", "FAILED"}),
@@ -61,7 +63,10 @@ def test_no_path_leaves_a_terminal_status_or_comes_back(
             assert status not in TERMINAL
             status = new
             path.append(status)
-    assert len(path) == len(set(path))
+    # Only a pause is left for where the execution was before it.
+    unpaused = [each for each, after in pairwise([*path, None]) if after is not ExecutionStatus.PAUSED]
+    unpaused = [each for each in unpaused if each is not ExecutionStatus.PAUSED]
+    assert len(unpaused) == len(set(unpaused))
 
 
 def test_a_status_never_follows_one_of_another_family_even_where_the_words_are_equal() -> None:
@@ -81,5 +86,5 @@ def test_only_running_launch_actions_are_not_final() -> None:
 
 
 def test_unfinished_executions_and_waves_are_those_somebody_still_has_to_drive() -> None:
-    assert [status.value for status in ExecutionStatus if not status.is_final] == ["PENDING", "POLLING"]
+    assert [status.value for status in ExecutionStatus if not status.is_final] == ["PENDING", "POLLING", "PAUSED"]
     assert [status.value for status in WaveStatus if not status.is_final] == ["PENDING", "QUEUED", "LAUNCHING"]

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from drs_orchestrator.domain.plan import Impact
-from drs_orchestrator.domain.records import ServerProgress, Wave
-from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, WaveStatus
+from drs_orchestrator.domain.records import Execution, ServerProgress, Wave
+from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, ServerStatus, WaveStatus
 from drs_orchestrator.domain.waves import ended_wave, execution_outcome, next_waves
 
 
@@ -18,6 +18,7 @@ def server(status: ServerStatus, impact: Impact = Impact.CRITICAL) -> ServerProg
     return ServerProgress(status=status, impact=impact, detailed=True)
 
 
+EXECUTION = Execution("exec-1", "shop", "Web shop", ExecutionType.DRILL, ExecutionStatus.POLLING, 0, 1)
 LAUNCHED = server(ServerStatus.LAUNCHED)
 FAILED = server(ServerStatus.FAILED)
 FAILED_OPTIONAL = server(ServerStatus.FAILED, Impact.OPTIONAL)
@@ -30,7 +31,7 @@ def names(waves: tuple[Wave, ...]) -> list[str]:
 def test_only_waves_without_open_dependencies_are_ready() -> None:
     waves = [wave("database"), wave("application", "database"), wave("monitoring"), wave("web", "application")]
 
-    assert names(next_waves(waves).ready) == ["database", "monitoring"]
+    assert names(next_waves(waves, EXECUTION).ready) == ["database", "monitoring"]
 
 
 @pytest.mark.parametrize("ended", [WaveStatus.COMPLETED, WaveStatus.PARTIAL])
@@ -38,8 +39,8 @@ def test_a_wave_is_ready_once_all_it_depends_on_has_ended(ended: WaveStatus) -> 
     database, cache = wave("database", status=ended), wave("cache", status=WaveStatus.LAUNCHING)
     web = wave("web", "database", "cache")
 
-    assert names(next_waves([database, cache, web]).ready) == []
-    assert names(next_waves([database, replace(cache, status=ended), web]).ready) == ["web"]
+    assert names(next_waves([database, cache, web], EXECUTION).ready) == []
+    assert names(next_waves([database, replace(cache, status=ended), web], EXECUTION).ready) == ["web"]
 
 
 def test_a_wave_that_lost_a_critical_server_skips_every_wave_not_launched_yet() -> None:
@@ -49,7 +50,7 @@ def test_a_wave_that_lost_a_critical_server_skips_every_wave_not_launched_yet() 
         wave("web", "database"),
         wave("unrelated"),
     ]
-    following = next_waves(waves)
+    following = next_waves(waves, EXECUTION)
 
     assert names(following.ready) == []
     assert names(following.skipped) == ["web", "unrelated"]
@@ -100,9 +101,9 @@ def ended(status: WaveStatus, launched: int) -> Wave:
     ],
 )
 def test_the_execution_is_completed_failed_or_partial_by_its_waves(waves: list[Wave], outcome: ExecutionStatus) -> None:
-    assert execution_outcome(waves) is outcome
+    assert execution_outcome(waves, EXECUTION) is outcome
 
 
 def test_nothing_is_concluded_while_a_wave_is_open() -> None:
     with pytest.raises(ValueError, match="waves still open: web"):
-        execution_outcome([ended(WaveStatus.COMPLETED, 1), wave("web", status=WaveStatus.LAUNCHING)])
+        execution_outcome([ended(WaveStatus.COMPLETED, 1), wave("web", status=WaveStatus.LAUNCHING)], EXECUTION)

@@ -64,5 +64,15 @@ class Drivers:
         """Stop the driver; one that has ended already is left alone."""
         self._client.stop_execution(executionArn=self._arn(execution), error="DriverReplaced", cause=cause)
 
+    def wake(self, token: str) -> bool:
+        """Let the driver that waits with this callback token go on; False when none waits with it any more."""
+        try:
+            self._client.send_task_success(taskToken=token, output="{}")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken"):
+                return False
+            raise
+        return True
+
     def _arn(self, execution: Execution) -> str:
         return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{driver_name(execution)}"

@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drs_orchestrator.domain.plan import Impact
+from drs_orchestrator.domain.history import NO_HASH, Head
+from drs_orchestrator.domain.plan import Impact, OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerChange, ServerProgress, Wave
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
@@ -13,12 +14,20 @@ from drs_orchestrator.domain.statuses import (
     ServerStatus,
     WaveStatus,
 )
+from drs_orchestrator.domain.steering import (
+    PauseRequest,
+    Question,
+    QuestionKind,
+    Stop,
+    StopKind,
+)
 
 HEADER = "EXECUTION"
 PLAN_PREFIX = "PLAN#"
 WAVE_PREFIX = "WAVE#"
 JOB_PREFIX = "JOB#"
 SERVER_PREFIX = "SERVER#"
+HISTORY_PREFIX = "HISTORY#"
 
 
 def laid_out(
@@ -56,6 +65,11 @@ def header(execution: Execution) -> dict[str, Any]:
         "PollCount": execution.poll_count,
         "Prepared": execution.prepared,
         "LaunchActionsTimeout": execution.launch_actions_timeout,
+        "StartedBy": execution.started_by,
+        "Reason": execution.reason,
+        "ReplaceLive": execution.replace_live or None,
+        "SkipApprovals": execution.skip_approvals or None,
+        "RetryOf": execution.retry_of,
     }
 
 
@@ -79,7 +93,78 @@ def read_header(item: Mapping[str, Any]) -> Execution:
         end_time=item.get("EndTime"),
         status_reason=item.get("StatusReason"),
         active_jobs=frozenset(JobKey.parse(key) for key in item.get("ActiveJobs", ())),
+        started_by=item.get("StartedBy", "unknown"),
+        reason=item.get("Reason"),
+        replace_live=item.get("ReplaceLive", False),
+        skip_approvals=item.get("SkipApprovals", False),
+        retry_of=item.get("RetryOf"),
+        question=_read_question(item["QuestionNumber"], item["Question"]) if "Question" in item else None,
+        task_token=item.get("TaskToken"),
+        pause=_read_pause(item["Pause"]) if "Pause" in item else None,
+        stop=_read_stop(item["Stop"]) if "Stop" in item else None,
+        approved_waves=frozenset(int(index) for index in item.get("ApprovedWaves", ())),
+        questions=item.get("Questions", 0),
+        # An execution that was started before there was a history begins its own where it stands.
+        head=Head(item.get("HistoryCount", 0), item.get("HistoryHash", NO_HASH)),
     )
+
+
+def question(question: Question) -> dict[str, Any]:
+    return {
+        "Kind": question.kind.value,
+        "Waves": list(question.waves),
+        "WaveNames": list(question.wave_names),
+        "AskedTime": question.asked_time,
+        "Text": question.text,
+        "Deadline": question.deadline,
+        "OnTimeout": question.on_timeout.value,
+    }
+
+
+def _read_question(number: int, item: Mapping[str, Any]) -> Question:
+    return Question(
+        number=number,
+        kind=QuestionKind(item["Kind"]),
+        waves=tuple(item["Waves"]),
+        wave_names=tuple(item["WaveNames"]),
+        asked_time=item["AskedTime"],
+        text=item["Text"],
+        deadline=item.get("Deadline"),
+        on_timeout=OnApprovalTimeout(item["OnTimeout"]),
+    )
+
+
+def pause(request: PauseRequest) -> dict[str, Any]:
+    return {"By": request.by, "Time": request.time, "Reason": request.reason}
+
+
+def _read_pause(item: Mapping[str, Any]) -> PauseRequest:
+    return PauseRequest(item["By"], item["Time"], item.get("Reason"))
+
+
+def stop(stop: Stop) -> dict[str, Any]:
+    return {"Kind": stop.kind.value, "By": stop.by, "Time": stop.time, "Reason": stop.reason}
+
+
+def _read_stop(item: Mapping[str, Any]) -> Stop:
+    return Stop(StopKind(item["Kind"]), item["By"], item["Time"], item.get("Reason"))
+
+
+def wave_index(index: int) -> str:
+    """A wave's position as a member of a set of texts."""
+    return f"{index:04d}"
+
+
+def history_key(execution_id: str, number: int) -> dict[str, str]:
+    return {"ExecutionId": execution_id, "Record": f"{HISTORY_PREFIX}{number:06d}"}
+
+
+def history_entry(execution_id: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**history_key(execution_id, entry["Number"]), **entry}
+
+
+def read_history_entry(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name not in ("ExecutionId", "Record")}
 
 
 def summary(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,16 +193,29 @@ def token(token: str, execution_id: str, request_digest: str, expires: int) -> d
 # -- waves -------------------------------------------------------------------------------------------------------------
 
 
+def wave_key(execution_id: str, index: int) -> dict[str, str]:
+    return {"ExecutionId": execution_id, "Record": f"{WAVE_PREFIX}{index:04d}"}
+
+
 def wave(execution_id: str, wave: Wave) -> dict[str, Any]:
-    return {
-        "ExecutionId": execution_id,
-        "Record": f"{WAVE_PREFIX}{wave.index:04d}",
+    return wave_key(execution_id, wave.index) | {
         "WaveName": wave.name,
         "DependsOn": list(wave.depends_on),
         "Region": wave.region,
         "AccountId": wave.account_id,
         "ServerCount": wave.server_count,
         "JobCount": wave.job_count,
+        "ApprovalBefore": wave.approval_before or None,
+        "OnFailure": wave.on_failure.value,
+        "MinimumLaunched": wave.minimum_launched,
+        "SkipReason": wave.skip_reason,
+        **wave_progress(wave),
+    }
+
+
+def wave_progress(wave: Wave) -> dict[str, Any]:
+    """What changes with a wave's status; the rest of its record stays, what an operator wrote there included."""
+    return {
         # No record but the header may carry Status and StartTime: together they are the keys of StatusIndex.
         "Status": wave.status.value,
         "LaunchTime": wave.start_time,
@@ -126,6 +224,7 @@ def wave(execution_id: str, wave: Wave) -> dict[str, Any]:
         "LaunchedCount": wave.launched_count,
         "FailedCount": wave.failed_count,
         "StopsPlan": wave.stops_plan,
+        "PausesPlan": wave.pauses_plan or None,
     }
 
 
@@ -145,6 +244,11 @@ def read_wave(item: Mapping[str, Any]) -> Wave:
         launched_count=item["LaunchedCount"],
         failed_count=item["FailedCount"],
         stops_plan=item["StopsPlan"],
+        pauses_plan=item.get("PausesPlan", False),
+        approval_before=item.get("ApprovalBefore", False),
+        on_failure=OnFailure(item.get("OnFailure", OnFailure.STOP)),
+        minimum_launched=item.get("MinimumLaunched"),
+        skip_reason=item.get("SkipReason"),
     )
 
 

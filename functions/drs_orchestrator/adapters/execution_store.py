@@ -4,33 +4,41 @@
     PLAN#0000 …                  the plan as it was at the start, in pieces of at most 16 KB
     WAVE#0000 …                  one a wave
     JOB#0000#0000 …              one a StartRecovery call: at most 100 servers
-    SERVER#0000#0000#s-… …       one a server, with its history
+    SERVER#0000#0000#s-… …       one a server, with its transitions
+    HISTORY#000001 …             what happened, by whom, in order; each entry carries the hash of the one before
 
 No item grows with the number of servers of the execution. Every write is conditional on what it replaces, so that
 any of two writers may come late, twice or not at all:
-- header: on its generation (a driver that was replaced can't write);
+- header: on its generation (a driver that was replaced can't write), or on what an operator's decision is about;
 - wave, server: on a status that the new one may follow;
 - job: on its version. Its servers are written before it, so a lost job write only repeats server writes.
+A change that belongs into the history is written in one transaction with its entry and the chain's new head.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.table import client, pack, put_if, query, succeeds, unpack
+from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.plan import Plan, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, Wave
-from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, may_follow, predecessors
+from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, WaveStatus, may_follow, predecessors
+from drs_orchestrator.domain.steering import PauseRequest, Question, QuestionKind, Stop
+from drs_orchestrator.errors import ServiceBusy
 
 STATUS_INDEX = "StatusIndex"
 
 _PIECE_CHARACTERS = 16_000
 _PARALLEL_WRITES = 8
+# How often a transaction that met another one is tried again before its caller has to be repeated.
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,27 @@ class ClientToken:
     expires: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of a record: attributes to set, to add to (numbers, sets), to take from (sets), to remove, and what
+    must hold: an attribute's value, a tuple of values it may have, None for an attribute that must be absent, `...` for
+    one that must be there."""
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    add: Mapping[str, Any] = field(default_factory=dict)
+    delete: Mapping[str, Any] = field(default_factory=dict)
+    remove: Sequence[str] = ()
+    only_if: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Fate(Enum):
+    """What became of a transaction: carried out, a condition did not hold, or it met another one under way."""
+
+    DONE = auto()
+    REFUSED = auto()
+    COLLIDED = auto()
+
+
 class ExecutionStore:
     def __init__(self, table_name: str) -> None:
         self._table_name = table_name
@@ -49,17 +78,20 @@ class ExecutionStore:
 
     # -- start -----------------------------------------------------------------------------------------------------
 
-    def create(self, execution: Execution, plan: Plan, token: ClientToken | None) -> bool:
-        """Write header, plan pieces and token, all or nothing. False when the token has been used before."""
+    def create(self, execution: Execution, plan: Plan, token: ClientToken | None, event: Event) -> bool:
+        """Write header, plan pieces, token and the history's first entry, all or nothing. False when the token has
+        been used before."""
         text = json.dumps(plan_to_document(plan), separators=(",", ":"))
         pieces = [text[i : i + _PIECE_CHARACTERS] for i in range(0, len(text), _PIECE_CHARACTERS)]
-        writes = [self._put(items.header(execution))]
+        entry = seal(execution.execution_id, NO_HISTORY, event)
+        header = items.header(execution) | {"HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]}
+        writes = [self._put(header), self._put(items.history_entry(execution.execution_id, entry))]
         writes += [self._put(items.plan_piece(execution.execution_id, i, piece)) for i, piece in enumerate(pieces)]
         if token:
             writes.append(
                 self._put(items.token(token.token, execution.execution_id, token.request_digest, token.expires))
             )
-        return self._transact(writes)
+        return self._transact(writes) is _Fate.DONE
 
     def used_token(self, token: str) -> tuple[str, str] | None:
         """(execution id, request digest) the token was first used with."""
@@ -132,6 +164,24 @@ class ExecutionStore:
         for item in query(self._dynamodb, **self._status_query(status)):
             yield item["ExecutionId"]
 
+    def history(self, execution_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
+        """The entries after the number `after` in order, as `domain.history.seal` made them."""
+        for item in query(
+            self._dynamodb,
+            TableName=self._table_name,
+            KeyConditionExpression="ExecutionId = :id AND #Record BETWEEN :first AND :last",
+            ExpressionAttributeNames={"#Record": "Record"},
+            ExpressionAttributeValues=pack(
+                {
+                    ":id": execution_id,
+                    ":first": items.history_key(execution_id, after + 1)["Record"],
+                    ":last": items.history_key(execution_id, 999_999)["Record"],
+                }
+            ),
+            ConsistentRead=True,
+        ):
+            yield items.read_history_entry(item)
+
     # -- preparing -------------------------------------------------------------------------------------------------
 
     def lay_out(self, execution_id: str, waves: Sequence[Wave], jobs: Sequence[Job], names: dict[str, str]) -> None:
@@ -140,51 +190,57 @@ class ExecutionStore:
 
     def begin_polling(self, execution: Execution) -> Execution | None:
         """Mark the records as laid out and the execution as POLLING; None when another driver has taken over."""
-        return self._update_header(
-            execution,
-            "SET #Status = :polling, Prepared = :true",
-            {":polling": ExecutionStatus.POLLING.value, ":true": True},
-            only_from=ExecutionStatus.PENDING,
+        change = _Change(
+            set={"Status": ExecutionStatus.POLLING.value, "Prepared": True},
+            only_if=_driven(execution) | {"Status": ExecutionStatus.PENDING.value},
         )
+        return self._update_header(execution, change)
 
     # -- launching -------------------------------------------------------------------------------------------------
 
     def record_intent(self, execution: Execution, job: Job, now: int) -> Job | None:
         """Note that StartRecovery is about to be called for the job; None when somebody else was faster."""
         intended = replace(job, called_time=now, version=job.version + 1, status_reason=None)
+        event = None
         if job.intent_time is None:
             intended = replace(intended, intent_time=now, polls_at_launch=execution.poll_count)
-        header = self._header_update(
-            execution,
-            "ADD ActiveJobs :job",
-            {":job": {str(job.key)}},
-        )
-        return intended if self._transact([{"Update": header}, self._replace_job(execution, intended)]) else None
+            data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "Servers": len(job.servers)}
+            event = Event(Kind.LAUNCH_REQUESTED, now, data=data)
+        change = _Change(add={"ActiveJobs": {str(job.key)}}, only_if=_driven(execution))
+        return intended if self._commit(execution, event, change, self._replace_job(execution, intended)) else None
 
-    def save_job(self, execution: Execution, job: Job) -> Job | None:
+    def save_job(self, execution: Execution, job: Job, event: Event | None = None) -> Job | None:
         """Replace the job's record; None when somebody else has replaced it since it was read."""
         saved = replace(job, version=job.version + 1)
-        return saved if put_if(self._dynamodb, **self._replace_job(execution, saved)["Put"]) else None
+        write = self._replace_job(execution, saved)
+        if event is None:
+            return saved if put_if(self._dynamodb, **write["Put"]) else None
+        return saved if self._commit(execution, event, _Change(), write) else None
 
     # -- observing -------------------------------------------------------------------------------------------------
 
     def apply(self, execution: Execution, update: JobUpdate, now: int) -> Job | None:
         """Write what an observation changed: servers first, then the job. None when somebody else was faster."""
         self._each(update.changes, lambda change: self._change_server(execution, change, now))
-        return self.save_job(execution, update.job)
+        return self.save_job(execution, update.job, _servers_changed(update, now))
 
-    def save_wave(self, execution: Execution, wave: Wave) -> bool:
+    def save_wave(self, execution: Execution, wave: Wave, now: int) -> bool:
         """Write a wave with a new status; False when its record has already moved on."""
-        allowed = [status.value for status in predecessors(wave.status)]
-        values = {f":s{i}": status for i, status in enumerate(allowed)}
-        return put_if(
-            self._dynamodb,
-            TableName=self._table_name,
-            Item=pack(items.wave(execution.execution_id, wave)),
-            ConditionExpression=f"#Status IN ({', '.join(values)})",
-            ExpressionAttributeNames={"#Status": "Status"},
-            ExpressionAttributeValues=pack(values),
+        progress = items.wave_progress(wave)
+        change = _Change(
+            set={name: value for name, value in progress.items() if value is not None},
+            only_if={"Status": tuple(status.value for status in predecessors(wave.status))},
         )
+        data = {
+            "WaveName": wave.name,
+            "Status": wave.status.value,
+            "StatusReason": wave.status_reason,
+            "Servers": wave.server_count,
+        }
+        if wave.end_time is not None:
+            data |= {"Launched": wave.launched_count, "Failed": wave.failed_count}
+        write = {"Update": self._update(items.wave_key(execution.execution_id, wave.index), change)}
+        return self._commit(execution, Event(Kind.WAVE_CHANGED, now, data=data), _Change(), write)
 
     def heartbeat(
         self,
@@ -196,34 +252,127 @@ class ExecutionStore:
         phase: str | None = None,
         finished: Iterable[JobKey] = (),
     ) -> Execution | None:
-        """The last write of every round; None when another driver has taken over."""
+        """The last write of every round; None when another driver has taken over. A driver that makes a round does
+        not wait for an answer any more, so its callback token goes."""
         done = {str(key) for key in finished}
-        expression = "SET LastPolledTime = :now, Troubles = :troubles"
-        values: dict[str, Any] = {":now": now, ":one": 1, ":polls": 1 if polled else 0, ":troubles": troubles}
-        if phase:
-            expression += ", PollingPhase = :phase"
-            values[":phase"] = phase
-        expression += " ADD DriverRounds :one, PollCount :polls"
-        if done:
-            expression += " DELETE ActiveJobs :done"
-            values[":done"] = done
-        return self._update_header(execution, expression, values)
+        change = _Change(
+            set={"LastPolledTime": now, "Troubles": troubles} | ({"PollingPhase": phase} if phase else {}),
+            add={"DriverRounds": 1, "PollCount": 1 if polled else 0},
+            delete={"ActiveJobs": done} if done else {},
+            remove=("TaskToken",) if execution.task_token else (),
+            only_if=_driven(execution),
+        )
+        return self._update_header(execution, change)
 
     def finish(self, execution: Execution, status: ExecutionStatus, reason: str | None, now: int) -> bool:
         """Write the final status; False when another driver has taken over or the execution has ended."""
-        expression, values = "SET #Status = :status, EndTime = :now", {":status": status.value, ":now": now}
-        if reason:
-            expression += ", StatusReason = :reason"
-            values[":reason"] = reason
-        return self._update_header(execution, expression, values, only_from=ExecutionStatus.POLLING) is not None
-
-    def take_over(self, execution: Execution, now: int) -> Execution | None:
-        """Give the execution its next generation: whoever drives an earlier one is fenced off from now on."""
-        return self._update_header(
-            execution,
-            "SET Generation = :next, DriverStarted = :now, DriverRounds = :zero",
-            {":next": execution.generation + 1, ":now": now, ":zero": 0},
+        change = _Change(
+            set={"Status": status.value, "EndTime": now} | ({"StatusReason": reason} if reason else {}),
+            only_if=_driven(execution) | {"Status": ExecutionStatus.POLLING.value},
         )
+        event = Event(Kind.EXECUTION_FINISHED, now, data={"Status": status.value, "StatusReason": reason})
+        return self._commit(execution, event, change)
+
+    def take_over(self, execution: Execution, event: Event) -> Execution | None:
+        """Give the execution its next generation: whoever drives an earlier one is fenced off from now on. `event`
+        tells the history why; the new generation is added to it."""
+        generation = execution.generation + 1
+        change = _Change(
+            set={"Generation": generation, "DriverStarted": event.time, "DriverRounds": 0},
+            only_if=_driven(execution),
+        )
+        event = replace(event, data={"Generation": generation, **event.data})
+        return self.get(execution.execution_id) if self._commit(execution, event, change) else None
+
+    # -- steering --------------------------------------------------------------------------------------------------
+
+    def ask(self, execution: Execution, question: Question) -> bool:
+        """Open the question; False when another driver has taken over or an operator has decided something."""
+        change = _Change(
+            set={
+                "Question": _plain(items.question(question)),
+                "QuestionNumber": question.number,
+                "Questions": question.number,
+            },
+            only_if=_driven(execution) | {"QuestionNumber": None, "Stop": None},
+        )
+        data = {
+            "Number": question.number,
+            "Kind": question.kind.value,
+            "Waves": list(question.wave_names),
+            "Deadline": question.deadline,
+            "OnTimeout": question.on_timeout.value if question.deadline else None,
+            "Text": question.text,
+        }
+        return self._commit(execution, Event(Kind.QUESTION_ASKED, question.asked_time, data=data), change)
+
+    def pause(self, execution: Execution, question: Question, token: str) -> bool:
+        """PAUSED, with the token of the driver that waits for the answer; False when the question is not open any
+        more or another driver has taken over."""
+        change = _Change(
+            set={"Status": ExecutionStatus.PAUSED.value, "TaskToken": token},
+            only_if=_driven(execution)
+            | {
+                "QuestionNumber": question.number,
+                "Status": (ExecutionStatus.POLLING.value, ExecutionStatus.PAUSED.value),
+            },
+        )
+        return self._update_header(execution, change) is not None
+
+    def go_on(self, execution: Execution, question: Question, event: Event) -> bool:
+        """Close the question and let what it held go on; False when it is not open any more."""
+        is_pause = question.kind is QuestionKind.PAUSE
+        change = _Change(
+            set=self._awake(execution, event.time),
+            add={} if is_pause else {"ApprovedWaves": {items.wave_index(index) for index in question.waves}},
+            remove=["Question", "QuestionNumber", *(["Pause"] if is_pause else [])],
+            only_if=_as_read(execution) | {"Stop": None},
+        )
+        return self._commit(execution, event, change)
+
+    def stop(self, execution: Execution, stop: Stop, event: Event) -> bool:
+        """Launch nothing more; closes an open question. False when it has ended, is stopped already, or what was
+        read of it has changed meanwhile."""
+        change = _Change(
+            set={"Stop": _plain(items.stop(stop))} | self._awake(execution, event.time),
+            remove=["Question", "QuestionNumber"] if execution.question else [],
+            only_if=_as_read(execution) | {"Stop": None},
+        )
+        return self._commit(execution, event, change)
+
+    def request_pause(self, execution: Execution, request: PauseRequest, event: Event) -> bool:
+        """Launch nothing more for now; False when it has ended, is stopped or paused, or has changed meanwhile."""
+        change = _Change(
+            set={"Pause": _plain(items.pause(request))}, only_if=_as_read(execution) | {"Stop": None, "Pause": None}
+        )
+        return self._commit(execution, event, change)
+
+    def withdraw_pause(self, execution: Execution, event: Event) -> bool:
+        """Take a request to pause back before anything was asked; False when it has changed meanwhile."""
+        change = _Change(remove=["Pause"], only_if=_as_read(execution) | {"QuestionNumber": None})
+        return self._commit(execution, event, change)
+
+    def skip_wave(self, execution: Execution, wave: Wave, reason: str, event: Event) -> bool:
+        """Have the wave skipped; a question about it is closed, to be asked anew without it. False when the wave has
+        begun or the execution has changed meanwhile."""
+        asked = execution.question is not None and wave.index in execution.question.waves
+        change = _Change(
+            set=self._awake(execution, event.time) if asked else {},
+            remove=["Question", "QuestionNumber"] if asked else [],
+            only_if=_as_read(execution),
+        )
+        skip = _Change(
+            set={"SkipReason": reason}, only_if={"Status": (WaveStatus.PENDING.value, WaveStatus.QUEUED.value)}
+        )
+        write = {"Update": self._update(items.wave_key(execution.execution_id, wave.index), skip)}
+        return self._commit(execution, event, change, write)
+
+    @staticmethod
+    def _awake(execution: Execution, now: int) -> dict[str, Any]:
+        """A paused execution goes on; its driver's silence counts from now."""
+        if execution.status is not ExecutionStatus.PAUSED:
+            return {}
+        return {"Status": ExecutionStatus.POLLING.value, "DriverStarted": now}
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
@@ -287,38 +436,92 @@ class ExecutionStore:
             if succeeds(self._dynamodb.update_item, **update):
                 return
 
-    def _header_update(self, execution: Execution, expression: str, values: dict[str, Any]) -> dict[str, Any]:
-        values = {":generation": execution.generation} | values
-        names = {"#Status": "Status"} if "#Status" in expression else {}
+    def _update(self, key: Mapping[str, str], change: _Change) -> dict[str, Any]:
+        """The arguments of update_item that carry the change."""
+        names: dict[str, str] = {}
+        values: dict[str, Any] = {}
+
+        def value(name: str, value: Any) -> str:
+            placeholder = f":{name}{len(values)}"
+            values[placeholder] = value
+            names[f"#{name}"] = name
+            return placeholder
+
+        def name(name: str) -> str:
+            names[f"#{name}"] = name
+            return f"#{name}"
+
+        clauses = {
+            "SET": [f"#{each} = {value(each, new)}" for each, new in change.set.items()],
+            "REMOVE": [name(each) for each in change.remove],
+            "ADD": [f"#{each} {value(each, more)}" for each, more in change.add.items()],
+            "DELETE": [f"#{each} {value(each, gone)}" for each, gone in change.delete.items()],
+        }
+        conditions = []
+        for each, wanted in change.only_if.items():
+            if wanted is None:
+                conditions.append(f"attribute_not_exists({name(each)})")
+            elif wanted is ...:
+                conditions.append(f"attribute_exists({name(each)})")
+            elif isinstance(wanted, tuple):
+                conditions.append(f"#{each} IN ({', '.join(value(each, one) for one in wanted)})")
+            else:
+                conditions.append(f"#{each} = {value(each, wanted)}")
         update = {
             "TableName": self._table_name,
-            "Key": pack(items.header_key(execution.execution_id)),
-            "UpdateExpression": expression,
-            "ConditionExpression": "Generation = :generation",
+            "Key": pack(key),
+            "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts),
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": pack(values),
         }
-        return update | ({"ExpressionAttributeNames": names} if names else {})
+        return {name: each for name, each in update.items() if each}
 
-    def _update_header(
-        self, execution: Execution, expression: str, values: dict[str, Any], only_from: ExecutionStatus | None = None
-    ) -> Execution | None:
-        update = self._header_update(execution, expression, values)
-        if only_from:
-            update["ConditionExpression"] += " AND #Status = :from"
-            update["ExpressionAttributeNames"] = {"#Status": "Status"}
-            update["ExpressionAttributeValues"][":from"] = {"S": only_from.value}
+    def _update_header(self, execution: Execution, change: _Change) -> Execution | None:
+        """The header after a change that is none of the history's; None when its condition did not hold."""
+        update = self._update(items.header_key(execution.execution_id), change)
         answer = succeeds(self._dynamodb.update_item, **update, ReturnValues="ALL_NEW")
         return items.read_header(unpack(answer["Attributes"])) if answer else None
 
-    def _transact(self, writes: list[dict[str, Any]]) -> bool:
+    def _commit(self, execution: Execution, event: Event | None, change: _Change, *writes: dict[str, Any]) -> bool:
+        """Carry out a change of the header, other writes and the history's entry about them, all or nothing.
+
+        False when a condition did not hold. Another entry that came first is no such condition: the entry is sealed
+        again behind it.
+        """
+        execution_id = execution.execution_id
+        head = execution.head
+        for _ in range(_TRIES):
+            header, entries = replace(change, only_if={"Status": ..., **change.only_if}), []
+            if event:
+                entry = seal(execution_id, head, event)
+                entries.append(self._put(items.history_entry(execution_id, entry)))
+                header = replace(
+                    header,
+                    set={**change.set, "HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]},
+                    only_if={**header.only_if, "HistoryCount": head.count or None},
+                )
+            update = self._update(items.header_key(execution_id), header)
+            fate = self._transact([{"Update": update}, *writes, *entries])
+            if fate is _Fate.DONE:
+                return True
+            current = self.get(execution_id)
+            if current is None or (fate is _Fate.REFUSED and current.head == head):
+                return False
+            head = current.head
+        raise ServiceBusy(f"The record of {execution_id} is being changed by too many at once; try again.")
+
+    def _transact(self, writes: list[dict[str, Any]]) -> "_Fate":
         try:
             self._dynamodb.transact_write_items(TransactItems=writes)
         except ClientError as error:
             reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
             if "ConditionalCheckFailed" in reasons:
-                return False
+                return _Fate.REFUSED
+            if "TransactionConflict" in reasons:
+                return _Fate.COLLIDED
             raise
-        return True
+        return _Fate.DONE
 
     @staticmethod
     def _each[T](things: Sequence[T], write: Callable[[T], None]) -> None:
@@ -330,3 +533,39 @@ class ExecutionStore:
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
             for future in [pool.submit(write, thing) for thing in things]:
                 future.result()
+
+
+def _driven(execution: Execution) -> dict[str, Any]:
+    """The condition that this generation still drives the execution."""
+    return {"Generation": execution.generation}
+
+
+def _as_read(execution: Execution) -> dict[str, Any]:
+    """The condition that an operator's decision still meets the execution it was made for."""
+    question = execution.question.number if execution.question else None
+    return {"Status": execution.status.value, "QuestionNumber": question}
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _servers_changed(update: JobUpdate, now: int) -> Event | None:
+    """What the history says of an observation; None when no server's record moved."""
+    if not update.changes:
+        return None
+    servers = [
+        _plain(
+            {
+                "SourceServerId": change.source_server_id,
+                "Status": change.status.value if change.status else None,
+                "InstanceId": change.instance_id,
+                "Error": change.error,
+                "PostLaunchActionsStatus": change.launch_actions.value if change.launch_actions else None,
+                "TimeoutDetected": change.timeout_detected or None,
+            }
+        )
+        for change in update.changes
+    ]
+    data = {"WaveName": update.job.wave_name, "RecoveryJobId": update.job.job_id, "Servers": servers}
+    return Event(Kind.SERVERS_CHANGED, now, data=data)

@@ -20,7 +20,14 @@ def _wave(index: int, wave: plans.Wave) -> Wave:
         account_id=wave.account_id,
         server_count=len(wave.servers),
         job_count=len(plans.chunk(wave.servers)),
+        approval_before=wave.approval_before,
+        on_failure=wave.on_failure,
+        minimum_launched=_minimum(wave),
     )
+
+
+def _minimum(wave: plans.Wave) -> int | None:
+    return None if wave.minimum_launched is None else plans.launches_needed(wave.minimum_launched, len(wave.servers))
 
 
 def _jobs(index: int, wave: plans.Wave) -> list[Job]:

@@ -7,7 +7,8 @@ and the header hold counters. Times are epoch seconds.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from drs_orchestrator.domain.plan import Impact
+from drs_orchestrator.domain.history import NO_HISTORY, Head
+from drs_orchestrator.domain.plan import Impact, OnFailure
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
     ExecutionType,
@@ -15,6 +16,7 @@ from drs_orchestrator.domain.statuses import (
     ServerStatus,
     WaveStatus,
 )
+from drs_orchestrator.domain.steering import PauseRequest, Question, Stop
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +59,26 @@ class Execution:
     end_time: int | None = None
     status_reason: str | None = None
     active_jobs: frozenset[JobKey] = frozenset()
+    # Who started it (an ARN, or "unknown") and why.
+    started_by: str = "unknown"
+    reason: str | None = None
+    # A RECOVERY may replace living non-drill recovery instances: the operator typed the plan's id.
+    replace_live: bool = False
+    # Break-glass: a RECOVERY whose waves don't wait for their approvals.
+    skip_approvals: bool = False
+    # The execution whose failed and skipped servers this one launches again.
+    retry_of: str | None = None
+    # What an operator is asked now, and the callback token of the driver that waits for the answer. The token stays
+    # until the driver's next round, so that a wake-up that got lost can be repeated.
+    question: Question | None = None
+    task_token: str | None = None
+    pause: PauseRequest | None = None
+    stop: Stop | None = None
+    # Positions of the waves that an operator let go on: approved, or failed and accepted.
+    approved_waves: frozenset[int] = frozenset()
+    # How many questions were asked so far; each has its number.
+    questions: int = 0
+    head: Head = NO_HISTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +96,16 @@ class Wave:
     status_reason: str | None = None
     launched_count: int = 0
     failed_count: int = 0
-    # True once a CRITICAL server of it failed: what stops the rest of the plan.
+    # Launch it only when an operator has approved it.
+    approval_before: bool = False
+    on_failure: OnFailure = OnFailure.STOP
+    # How many launched servers make it a success whatever becomes of the others.
+    minimum_launched: int | None = None
+    # Why an operator had it skipped; it counts as ended, and what depends on it goes on.
+    skip_reason: str | None = None
+    # Set when it ends without success, by its OnFailure: the rest of the plan stops, or waits for an operator.
     stops_plan: bool = False
+    pauses_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,19 @@ class ExecutionType(StrEnum):
 
 
 class ExecutionStatus(StrEnum):
+    """PAUSED: nothing runs in DRS and an operator's decision is waited for. CANCELLED: an operator stopped it."""
+
     PENDING = "PENDING"
     POLLING = "POLLING"
+    PAUSED = "PAUSED"
     COMPLETED = "COMPLETED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
 
     @property
     def is_final(self) -> bool:
-        return self in (ExecutionStatus.COMPLETED, ExecutionStatus.PARTIAL, ExecutionStatus.FAILED)
+        return self not in (ExecutionStatus.PENDING, ExecutionStatus.POLLING, ExecutionStatus.PAUSED)
 
 
 class WaveStatus(StrEnum):
@@ -69,17 +73,20 @@ type Status = ExecutionStatus | WaveStatus | ServerStatus
 
 _E, _W, _S = ExecutionStatus, WaveStatus, ServerStatus
 
-# Forward only. A poll may miss a status that came and went, so a step may skip some.
-# LAUNCHED → FAILED is the one surprise: in a RECOVERY a required launch action can still fail after the launch.
+# Forward only, but for PAUSED, which leads back to POLLING. A poll may miss a status that came and went, so a step may
+# skip some. LAUNCHED → FAILED is the one surprise: in a RECOVERY a required launch action can still fail after the
+# launch. A LAUNCHING wave is SKIPPED when what may have been launched turns out not to have been, and must not be now.
 # One table per family: members of different families are equal as strings.
+_ENDS = frozenset({_E.COMPLETED, _E.PARTIAL, _E.FAILED, _E.CANCELLED})
 _EXECUTION_STEPS: dict[Status, frozenset[Status]] = {
-    _E.PENDING: frozenset({_E.POLLING, _E.COMPLETED, _E.PARTIAL, _E.FAILED}),
-    _E.POLLING: frozenset({_E.COMPLETED, _E.PARTIAL, _E.FAILED}),
+    _E.PENDING: _ENDS | {_E.POLLING},
+    _E.POLLING: _ENDS | {_E.PAUSED},
+    _E.PAUSED: frozenset({_E.POLLING}),
 }
 _WAVE_STEPS: dict[Status, frozenset[Status]] = {
     _W.PENDING: frozenset({_W.QUEUED, _W.LAUNCHING, _W.SKIPPED}),
     _W.QUEUED: frozenset({_W.LAUNCHING, _W.SKIPPED}),
-    _W.LAUNCHING: frozenset({_W.COMPLETED, _W.PARTIAL, _W.FAILED}),
+    _W.LAUNCHING: frozenset({_W.COMPLETED, _W.PARTIAL, _W.FAILED, _W.SKIPPED}),
 }
 _SERVER_STEPS: dict[Status, frozenset[Status]] = {
     _S.PENDING: frozenset({_S.STARTED, _S.IN_PROGRESS, _S.LAUNCHED, _S.FAILED, _S.SKIPPED}),

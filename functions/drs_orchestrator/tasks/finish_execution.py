@@ -11,7 +11,10 @@ from drs_orchestrator.tasks.fence import Outcome
 
 
 def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, Any]:
-    """`{"outcome": FINISHED|SUPERSEDED, "status": COMPLETED|PARTIAL|FAILED or ""}`. Raises ValueError on open waves."""
+    """`{"outcome": FINISHED|SUPERSEDED, "status": COMPLETED|PARTIAL|FAILED|CANCELLED or ""}`.
+
+    Raises ValueError on open waves.
+    """
     execution = app.executions.get(execution_id)
     if execution is None:
         raise LookupError(f"there is no execution {execution_id}")
@@ -21,9 +24,10 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
     if execution.generation != generation:
         return {"outcome": Outcome.SUPERSEDED, "status": ""}
     waves = app.executions.waves(execution_id)
-    status = execution_outcome(waves)
+    status = execution_outcome(waves, execution)
     troubled = [wave for wave in waves if wave.status is not WaveStatus.COMPLETED]
-    reason = "; ".join(f"wave {wave.name}: {wave.status_reason or wave.status}" for wave in troubled[:10]) or None
+    told = [f"wave {wave.name}: {wave.status_reason or wave.status}" for wave in troubled[:10]]
+    reason = "; ".join([execution.stop.sentence] if execution.stop else told) or None
     if not app.executions.finish(execution, status, reason, app.clock()):
         return {"outcome": Outcome.SUPERSEDED, "status": ""}
     _release(app, execution_id)

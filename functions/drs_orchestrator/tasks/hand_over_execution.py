@@ -3,6 +3,7 @@
 from typing import Any
 
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.tasks.fence import Outcome
 
@@ -21,5 +22,5 @@ def hand_over_execution(app: App, execution_id: str, generation: int) -> dict[st
 
 def _heir(app: App, execution: Execution, generation: int) -> Execution | None:
     if execution.generation == generation:
-        return app.executions.take_over(execution, app.clock())
+        return app.executions.take_over(execution, Event(Kind.HANDED_OVER, app.clock()))
     return execution if execution.generation == generation + 1 else None

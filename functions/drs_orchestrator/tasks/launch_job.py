@@ -12,6 +12,7 @@ from drs_orchestrator.adapters.drs import Drs, DrsUnavailable, StartOutcome, Sta
 from drs_orchestrator.adapters.launch_queue import Place
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.capacity import quota_reason, whose_job
+from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
 from drs_orchestrator.domain.progress import refuse
@@ -24,12 +25,14 @@ _JOBS_IN_USE_SECONDS = 2 * 24 * 3600
 
 
 class Launch(StrEnum):
-    """What became of one job: known to DRS, held back for a reason in its record, refused for good, or left alone
-    because somebody else has written its record meanwhile."""
+    """What became of one job: known to DRS, held back for a reason in its record, refused for good, certainly not
+    launched by an earlier call and not to be launched now, or left alone because somebody else has written its record
+    meanwhile."""
 
     LAUNCHED = "LAUNCHED"
     WAITING = "WAITING"
     REFUSED = "REFUSED"
+    NOT_LAUNCHED = "NOT_LAUNCHED"
     SUPERSEDED = "SUPERSEDED"
 
 
@@ -46,8 +49,11 @@ class Attempt:
     retry_after: int | None = None
 
 
-def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -> Attempt:
-    """Launch the job, or say in its record why not yet. `ahead`: older executions that wait for the same quota."""
+def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str], forbidden: str | None = None) -> Attempt:
+    """Launch the job, or say in its record why not yet. `ahead`: older executions that wait for the same quota.
+
+    `forbidden` says why nothing may be launched now: then it is only learned what an earlier call came to.
+    """
     drs = app.drs.at(job.account_id, job.region)
     if job.refusal is not None:
         return _refuse(app, execution, job)
@@ -60,6 +66,10 @@ def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str]) -
             return _record(app, execution, job, found)
         if not may_call_again(job, app.settings.launch_settle_seconds, app.clock()):
             return _hold(app, execution, job, "waiting: an earlier StartRecovery call may still take effect")
+    if forbidden:
+        # Its earlier call, if there was one, can no longer take effect.
+        app.executions.save_job(execution, replace(job, called_time=None, status_reason=forbidden))
+        return Attempt(Launch.NOT_LAUNCHED)
     if ahead:
         return _queue(app, execution, job, f"waiting: place {len(ahead) + 1} in the queue, after {ahead[-1]}")
     intended = app.executions.record_intent(execution, job, app.clock())
@@ -142,5 +152,7 @@ def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Attemp
             status_reason=None,
             queued=False,
         )
-        job = app.executions.save_job(execution, launched) or app.executions.job(execution, job.key)
+        data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "RecoveryJobId": drs_job.job_id}
+        event = Event(Kind.LAUNCH_STARTED, app.clock(), data={**data, "Servers": len(job.servers)})
+        job = app.executions.save_job(execution, launched, event) or app.executions.job(execution, job.key)
     return Attempt(Launch.LAUNCHED)

@@ -13,9 +13,10 @@ from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.backoff import spread
 from drs_orchestrator.domain.records import Execution, Job, JobKey, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
-from drs_orchestrator.domain.waves import next_waves
-from drs_orchestrator.observability import logger
-from drs_orchestrator.tasks.close_waves import close_waves
+from drs_orchestrator.domain.steering import QuestionKind
+from drs_orchestrator.domain.waves import NextWaves, next_waves, stop_reason
+from drs_orchestrator.tasks.ask_operator import ask_operator, settle_overdue_question
+from drs_orchestrator.tasks.close_waves import close_waves, save_wave
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.launch_job import Attempt, Launch, launch_job, place_of
 
@@ -29,37 +30,45 @@ _SUPERSEDED: dict[str, Any] = {
     "jobsActive": 0,
     "jobsWaiting": 0,
     "wavesOpen": 0,
+    "awaitsDecision": False,
+    "stopping": False,
     "retryAfterSeconds": 0,
     "handOver": False,
 }
 
 
 def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]:
-    """`{"outcome": LAUNCHED|SUPERSEDED, "jobsLaunched", "jobsActive", "jobsWaiting", "wavesOpen", "retryAfterSeconds",
-    "handOver"}`.
+    """`{"outcome": LAUNCHED|SUPERSEDED, "jobsLaunched", "jobsActive", "jobsWaiting", "wavesOpen", "awaitsDecision",
+    "stopping", "retryAfterSeconds", "handOver"}`.
 
     jobsLaunched: by this call; jobsActive: known to DRS and unfinished; jobsWaiting: not launched yet, for a reason
-    that stands in the job's and the wave's StatusReason; retryAfterSeconds: when to try those again.
+    that stands in the job's and the wave's StatusReason; retryAfterSeconds: when to try those again; awaitsDecision:
+    nothing can go on before an operator answers the open question; stopping: an operator lets nothing more be
+    launched.
     """
     execution = driven_execution(app, execution_id, generation)
     if execution is None:
         return dict(_SUPERSEDED)
+    execution = settle_overdue_question(app, execution)
     waves = app.executions.waves(execution_id)
     deadline = app.clock() + _BUDGET_SECONDS
     tried: dict[JobKey, Attempt] = {}
     while True:
         waves = close_waves(app, execution, waves)
-        begun = {wave.name for wave in waves if wave.status in (WaveStatus.LAUNCHING, WaveStatus.QUEUED)}
-        begun |= {wave.name for wave in next_waves(waves).ready}
+        begun = _to_launch(waves, execution)
         jobs = {wave.name: app.executions.jobs(execution_id, wave.index) for wave in waves if wave.name in begun}
-        results = _launch_all(app, execution, [job for each in jobs.values() for job in each], tried, deadline)
+        results: dict[JobKey, Attempt] = {}
+        for forbidden in dict.fromkeys(begun.values()):
+            mine = [job for name, each in jobs.items() if begun[name] == forbidden for job in each]
+            results |= _launch_all(app, execution, mine, tried, deadline, forbidden)
         launches = {attempt.launch for attempt in results.values()}
         if Launch.SUPERSEDED in launches and driven_execution(app, execution_id, generation) is None:
             return dict(_SUPERSEDED)
         tried |= results
         waves = [_begin(app, execution, wave) if wave.name in begun else wave for wave in waves]
-        # A refused job may end its wave at once and free or skip others; everything else waits for DRS.
-        if Launch.REFUSED not in launches:
+        # A job that is refused, or certainly not launched, may end its wave at once and free or skip others; everything
+        # else waits for DRS.
+        if launches.isdisjoint((Launch.REFUSED, Launch.NOT_LAUNCHED)):
             break
     open_jobs = [
         job
@@ -69,7 +78,9 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         if not job.finished
     ]
     active = sum(job.job_id is not None for job in open_jobs)
-    waiting = len(open_jobs) - active
+    held = [job for job in open_jobs if execution.pause and job.job_id is None and job.called_time is None]
+    waiting = len(open_jobs) - active - len(held)
+    execution = ask_operator(app, execution, waves, _held(waves, execution, held))
     asked = max((attempt.retry_after or 0 for attempt in tried.values()), default=0)
     # Asking DRS for a launch and being put off is asking DRS, too.
     polled = waiting > active
@@ -82,17 +93,54 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         "jobsActive": active,
         "jobsWaiting": waiting,
         "wavesOpen": sum(not wave.status.is_final for wave in waves),
+        "awaitsDecision": current.question is not None and active == 0 and waiting == 0,
+        "stopping": current.stop is not None,
         "retryAfterSeconds": spread(app.settings.intervals.progress, asked, app.draw()),
         "handOver": current.driver_rounds >= app.settings.max_polls_per_driver,
     }
 
 
+def _to_launch(waves: Sequence[Wave], execution: Execution) -> dict[str, str | None]:
+    """The names of the waves whose jobs are to be launched now, each with what forbids it, if anything does: such jobs
+    are only looked up, in case an earlier call launched them."""
+    stopped = stop_reason(waves, execution)
+    paused = f"waiting: paused by {execution.pause.by}" if execution.pause else None
+    ready = {wave.name for wave in next_waves(waves, execution).ready}
+    names: dict[str, str | None] = {}
+    for wave in waves:
+        if wave.status is WaveStatus.LAUNCHING:
+            # One wave's failure doesn't stop another half-way; an operator does.
+            names[wave.name] = paused or (stopped if execution.stop else None)
+        elif wave.status is WaveStatus.QUEUED or wave.name in ready:
+            names[wave.name] = stopped or paused or wave.skip_reason
+        elif wave.status is WaveStatus.PENDING and stopped:
+            # Still here after everything that was not begun has been skipped: a job of it may have been launched.
+            names[wave.name] = stopped
+    return names
+
+
+def _held(waves: Sequence[Wave], execution: Execution, held_jobs: Sequence[Job]) -> NextWaves:
+    """What waits for an operator: waves whose turn has come, and, in a pause, the rest of those that have begun."""
+    following = next_waves(waves, execution)
+    if not held_jobs:
+        return following
+    names = {job.wave_name for job in held_jobs} | {wave.name for wave in following.held}
+    return NextWaves(held=tuple(wave for wave in waves if wave.name in names), held_by=QuestionKind.PAUSE)
+
+
 def _launch_all(
-    app: App, execution: Execution, jobs: Sequence[Job], tried: Mapping[JobKey, Attempt], deadline: int
+    app: App,
+    execution: Execution,
+    jobs: Sequence[Job],
+    tried: Mapping[JobKey, Attempt],
+    deadline: int,
+    forbidden: str | None,
 ) -> dict[JobKey, Attempt]:
     """Try every job that has no DRS job yet and has not been tried in this invocation."""
     results: dict[JobKey, Attempt] = {}
     waiting = [job for job in jobs if not job.finished and job.job_id is None and job.key not in tried]
+    if forbidden:
+        waiting = [job for job in waiting if job.is_begun]
     by_place: dict[Place, list[Job]] = defaultdict(list)
     for job in waiting:
         by_place[place_of(app, job)].append(job)
@@ -101,7 +149,7 @@ def _launch_all(
         for job in there:
             if app.clock() > deadline:
                 return results
-            results[job.key] = launch_job(app, execution, job, ahead)
+            results[job.key] = launch_job(app, execution, job, ahead, forbidden)
         if any(job.queued for job in there):
             _leave_queue(app, execution, place, there)
     return results
@@ -119,13 +167,4 @@ def _begin(app: App, execution: Execution, wave: Wave) -> Wave:
     status = WaveStatus.LAUNCHING if is_begun else WaveStatus.QUEUED
     if wave.status is status or wave.status is WaveStatus.LAUNCHING:
         return wave
-    begun = replace(wave, status=status, start_time=app.clock() if is_begun else None)
-    app.executions.save_wave(execution, begun)
-    logger.info(
-        "wave changed",
-        execution_id=execution.execution_id,
-        plan_id=execution.plan_id,
-        wave=wave.name,
-        status=begun.status.value,
-    )
-    return begun
+    return save_wave(app, execution, replace(wave, status=status, start_time=app.clock() if is_begun else None))

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from drs_orchestrator.adapters.drivers import DriverState
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.history import RECONCILER, Event, Kind
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.observability import logger
@@ -60,19 +61,31 @@ def _reconcile(app: App, execution_id: str) -> Verdict:
         # Whoever recorded this generation died before starting its driver.
         app.drivers.start(execution)
         return Verdict.STARTED
-    if state is DriverState.RUNNING and not _is_silent(app, execution):
-        return Verdict.HEALTHY
     if state is DriverState.RUNNING:
+        waits = execution.status is ExecutionStatus.PAUSED
+        if execution.task_token and _may_go_on(app, execution):
+            # The answer was recorded, or its time is over, but the driver has made no round since: it may never have
+            # been woken, or is just about to make one.
+            waits = app.drivers.wake(execution.task_token)
+        if waits or not _is_silent(app, execution):
+            return Verdict.HEALTHY
         app.drivers.stop(execution, "The driver has been silent for too long; the reconciler starts another.")
     if execution.prepared:
         observe_jobs(app, execution)
-    successor = app.executions.take_over(execution, app.clock())
+    event = Event(Kind.DRIVER_REPLACED, app.clock(), RECONCILER, data={"Verdict": f"the driver is {state.lower()}"})
+    successor = app.executions.take_over(execution, event)
     if successor is None:
         return Verdict.HEALTHY
     app.drivers.start(successor)
     return Verdict.REPLACED
 
 
+def _may_go_on(app: App, execution: Execution) -> bool:
+    """Whether a driver that waits for an operator has nothing to wait for any more."""
+    return execution.question is None or execution.question.is_overdue(app.clock())
+
+
 def _is_silent(app: App, execution: Execution) -> bool:
-    last_sign = max(execution.last_polled or 0, execution.driver_started)
+    answered = execution.question.deadline if execution.question else None
+    last_sign = max(execution.last_polled or 0, execution.driver_started, answered or 0)
     return app.clock() - last_sign > app.settings.driver_silence_seconds

@@ -8,6 +8,7 @@ from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerProgress
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
+from drs_orchestrator.domain.steering import Question
 from drs_orchestrator.errors import NotFound
 
 
@@ -39,12 +40,22 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
             "ExecutionType": execution.execution_type.value,
             "Status": execution.status.value,
             "StatusReason": execution.status_reason,
+            "StartedBy": execution.started_by,
+            "Reason": execution.reason,
+            "ReplaceLive": execution.replace_live,
+            "SkipApprovals": execution.skip_approvals,
+            "RetryOf": execution.retry_of,
+            "Question": _question(execution.question) if execution.question else None,
+            "PauseRequested": _without_none(items.pause(execution.pause)) if execution.pause else None,
+            "Stop": _without_none(items.stop(execution.stop)) if execution.stop else None,
             "StartTime": execution.start_time,
             "EndTime": execution.end_time,
             "LastPolledTime": execution.last_polled,
             "PollCount": execution.poll_count,
             "PollingPhase": execution.polling_phase,
             "Generation": execution.generation,
+            "HistoryCount": execution.head.count,
+            "HistoryHash": execution.head.hash,
             "Waves": [
                 _without_none(
                     {
@@ -54,6 +65,9 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
                         "Region": wave.region,
                         "AccountId": wave.account_id,
                         "DependsOn": list(wave.depends_on),
+                        "ApprovalBefore": wave.approval_before,
+                        "OnFailure": wave.on_failure.value,
+                        "MinimumLaunched": wave.minimum_launched,
                         "StartTime": wave.start_time,
                         "EndTime": wave.end_time,
                         "Jobs": [_job(job) for job in jobs[wave.index]],
@@ -73,6 +87,21 @@ def _records_to_come(app: App, execution_id: str) -> dict[str, dict[str, Any]]:
     waves, jobs = lay_out(app.executions.plan(execution_id))
     records = items.laid_out(execution_id, waves, jobs, {})
     return {record["Record"]: record for record in records}
+
+
+def _question(question: Question) -> dict[str, Any]:
+    """What an operator is asked; the waves by name."""
+    document = items.question(question)
+    return _without_none(
+        {
+            "Kind": document["Kind"],
+            "Text": document["Text"],
+            "Waves": document["WaveNames"],
+            "AskedTime": document["AskedTime"],
+            "Deadline": document["Deadline"],
+            "OnTimeout": document["OnTimeout"] if question.deadline else None,
+        }
+    )
 
 
 def _waiting_for(jobs: list[Job]) -> str | None:

@@ -14,6 +14,7 @@ from drs_orchestrator.adapters.drs import DrsUnavailable
 from drs_orchestrator.adapters.execution_store import ClientToken
 from drs_orchestrator.adapters.server_locks import LockedServer
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.plan import Plan, Server, Wave, find_faults, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
@@ -61,7 +62,20 @@ def start_execution(app: App, request: object) -> dict[str, str]:
             [_fault(f"/{each.server.source_server_id}", f"held by execution {each.owner}") for each in held],
         )
     client_token = ClientToken(token, digest, now + _TOKEN_LIFETIME_SECONDS) if token else None
-    if not app.executions.create(execution, plan, client_token):
+    event = Event(
+        Kind.EXECUTION_STARTED,
+        now,
+        execution.started_by,
+        execution.reason,
+        {
+            "ExecutionType": execution.execution_type.value,
+            "PlanId": plan.plan_id,
+            "ReplaceLive": execution.replace_live,
+            "SkipApprovals": execution.skip_approvals,
+            "RetryOf": execution.retry_of,
+        },
+    )
+    if not app.executions.create(execution, plan, client_token, event):
         # Only a token can be taken: a request with the same one was faster.
         app.locks.release(execution.execution_id, servers)
         if token and (replayed := _replay(app, token, digest)):

@@ -1,0 +1,72 @@
+"""The question an execution asks an operator: opened, answered by nobody in time, and waited for by a driver."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.history import ORCHESTRATOR, Event, Kind
+from drs_orchestrator.domain.plan import OnApprovalTimeout
+from drs_orchestrator.domain.questions import next_question
+from drs_orchestrator.domain.records import Execution, Wave
+from drs_orchestrator.domain.steering import Stop, StopKind
+from drs_orchestrator.domain.waves import NextWaves
+from drs_orchestrator.observability import logger
+from drs_orchestrator.tasks.fence import driven_execution
+
+
+class Asked(StrEnum):
+    """What became of a driver's wish to wait: it WAITS for the answer, or is RELEASED since there is nothing to wait
+    for any more."""
+
+    WAITS = "WAITS"
+    RELEASED = "RELEASED"
+
+
+def ask_operator(app: App, execution: Execution, waves: Sequence[Wave], following: NextWaves) -> Execution:
+    """The execution with its question open, if there is anything to ask; one question at a time."""
+    if execution.question or following.held_by is None:
+        return execution
+    plan = app.executions.plan(execution.execution_id)
+    question = next_question(
+        execution,
+        waves,
+        following,
+        now=app.clock(),
+        timeout_minutes=plan.approval_timeout_minutes,
+        on_timeout=plan.on_approval_timeout,
+    )
+    if question and app.executions.ask(execution, question):
+        logger.info(
+            "operator asked",
+            execution_id=execution.execution_id,
+            plan_id=execution.plan_id,
+            kind=question.kind.value,
+            waves=list(question.wave_names),
+            deadline=question.deadline,
+        )
+    return app.executions.get(execution.execution_id) or execution
+
+
+def settle_overdue_question(app: App, execution: Execution) -> Execution:
+    """The execution as it is once a question that nobody answered in time has had its plan's answer."""
+    question, now = execution.question, app.clock()
+    if question is None or not question.is_overdue(now):
+        return execution
+    data = {"Waves": list(question.wave_names), "Decision": question.on_timeout.value}
+    event = Event(Kind.APPROVAL_TIMED_OUT, now, data=data)
+    if question.on_timeout is OnApprovalTimeout.CONTINUE:
+        app.executions.go_on(execution, question, event)
+    else:
+        reason = f"wave {', '.join(question.wave_names)} was not approved in time"
+        app.executions.stop(execution, Stop(StopKind.REJECT, ORCHESTRATOR, now, reason), event)
+    return app.executions.get(execution.execution_id) or execution
+
+
+def wait_for_decision(app: App, execution_id: str, generation: int, task_token: str) -> dict[str, str]:
+    """`{"outcome": WAITS|RELEASED}`. The driver's callback token is kept with the execution, which is PAUSED; when
+    there is nothing to wait for any more, the driver is let go on at once. Safe to repeat: the newest token counts."""
+    execution = driven_execution(app, execution_id, generation)
+    if execution and execution.question and app.executions.pause(execution, execution.question, task_token):
+        return {"outcome": Asked.WAITS}
+    app.drivers.wake(task_token)
+    return {"outcome": Asked.RELEASED}
