@@ -14,7 +14,7 @@ from drs_orchestrator.tasks.show_executions import show_execution
 from tests.helpers.stack import call_api, patience
 from tests.helpers.template import function_environment
 
-FINAL = ("COMPLETED", "PARTIAL", "FAILED")
+FINAL = ("COMPLETED", "PARTIAL", "FAILED", "CANCELLED")
 _PAUSE_SECONDS = 0.1
 _NAMES = ("EXECUTION_TABLE_NAME", "PLAN_TABLE_NAME", "STATE_MACHINE_ARN")
 
