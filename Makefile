@@ -77,6 +77,12 @@ test: setup ## Run every test except load, slow and docker
 soak: setup ## Run the reliability proofs in full: every crash point and pair, 10,000 random histories, weeks of polling
 	@SOAK=1 $(PYTHON) -m pytest -q tests/reliability $(PYTEST_ARGS)
 
+.PHONY: bench
+bench: setup ## Measure what the project says about speed
+	@for each in benchmarks/*.py; do \
+	  $(PYTHON) -m benchmarks.$$(basename $$each .py) || exit 1; \
+	done
+
 .PHONY: check
 check: lint types template coverage ## Everything CI runs: lint, types, template and tests with coverage
 

@@ -16,6 +16,7 @@ from drs_simulator.timeline import (
     ACTION_END,
     ACTIONS_BEGIN,
     COMPLETE,
+    JOB_STATUS,
     LEFT,
     STAGES,
     STATUS,
@@ -84,6 +85,7 @@ class Engine:
             "LAUNCH_END": self._launched,
             "LAUNCH_FAILED": self._failed,
             STATUS: self._status_changed,
+            JOB_STATUS: self._job_status_changed,
             ACTIONS_BEGIN: self._actions_began,
             ACTION_BEGIN: self._action_began,
             ACTION_END: self._action_ended,
@@ -261,6 +263,10 @@ class Engine:
 
     def _status_changed(self, moment: Moment) -> None:
         moment.participant.status.append((moment.at, moment.step.data["status"]))
+
+    def _job_status_changed(self, moment: Moment) -> None:
+        if moment.job.is_running:
+            moment.job.status.append((moment.at, moment.step.data["status"]))
 
     def _launched(self, moment: Moment) -> None:
         participant, server = moment.participant, moment.server

@@ -17,6 +17,7 @@ from drs_simulator.timeline import (
     extra_event,
     fail,
     left_behind,
+    odd_job_status,
     odd_status,
     snapshot_fallback,
     spoil_action,
@@ -47,8 +48,12 @@ LAUNCH_FAULTS: dict[str, Settings] = {
     "left-behind": {"status": "PENDING"},
     "unknown-event": {"event": "POST_LAUNCH_VERIFICATION"},
     "unknown-status": {"status": "VERIFYING"},
+    "unknown-job-status": {"status": "FINALIZING"},
+    "unknown-action-status": {"name": None, "status": "DEFERRED"},
     "launch-action": {"name": None, "status": "FAILED", "failureReason": "The command exited with code 1"},
 }
+# Launch actions go on after the launch, and so does what spoils them.
+ACTION_FAULTS = frozenset({"launch-action", "unknown-action-status"})
 _ALLOWED = {
     ("stuck", "phase"): ("snapshot", "conversion", "launch"),
     ("left-behind", "status"): ("PENDING", "IN_PROGRESS"),
@@ -303,5 +308,9 @@ def _twist(rule: Rule) -> Twist:
             return extra_event(settings["event"])
         case "unknown-status":
             return odd_status(settings["status"])
+        case "unknown-job-status":
+            return odd_job_status(settings["status"])
+        case "unknown-action-status":
+            return spoil_action(settings["name"], settings["status"], None)
         case _:
             return spoil_action(settings["name"], settings["status"], settings["failureReason"])

@@ -23,13 +23,16 @@ class Fault:
     wrong_type: bool = False
 
 
-Check = Callable[[Any, str, list[Fault]], None]
+# Where in a document a value stands: the place it is in, and its name or number there. Written out for a fault only,
+# because an answer about a hundred servers has thousands of members and nearly always none.
+type Place = tuple["Place", str | int] | None
+Check = Callable[[Any, Place, list[Fault]], None]
 
 
 def faults_of(document: Any, shape: Shape, *, strict: bool) -> list[Fault]:
     """Every breach of `shape` in `document`; `strict` adds enumerations and patterns (requests)."""
     found: list[Fault] = []
-    _check_for(_Key(shape), strict)(document, "", found)
+    _check_for(_Key(shape), strict)(document, None, found)
     return found
 
 
@@ -65,24 +68,23 @@ def _check_for(key: _Key, strict: bool) -> Check:
 
 
 def _structure(shape: StructureShape, strict: bool) -> Check:
-    required = shape.required_members
+    required = tuple(shape.required_members)
     members = {name: _check_for(_Key(member), strict) for name, member in shape.members.items()}
 
-    def check(value: Any, path: str, found: list[Fault]) -> None:
+    def check(value: Any, place: Place, found: list[Fault]) -> None:
         if not isinstance(value, dict):
-            found.append(_wrong_type(path, "a structure"))
+            found.append(_wrong_type(place, "a structure"))
             return
-        missing = [name for name in required if value.get(name) is None]
-        found.extend(Fault(f"{path}/{name}", "Member must not be null") for name in missing)
+        found += [_fault((place, name), "Member must not be null") for name in required if value.get(name) is None]
         for name, member in value.items():
             if member is None:
                 continue
             check_member = members.get(name)
             if check_member:
-                check_member(member, f"{path}/{name}", found)
+                check_member(member, (place, name), found)
             elif not strict:
                 # The service ignores unknown members of a request; in our own answer one is a mistake.
-                found.append(Fault(f"{path}/{name}", "Member is not in the service model"))
+                found.append(_fault((place, name), "Member is not in the service model"))
 
     return check
 
@@ -91,13 +93,14 @@ def _list(shape: ListShape, strict: bool) -> Check:
     check_element = _check_for(_Key(shape.member), strict)
     check_length = _length(shape)
 
-    def check(value: Any, path: str, found: list[Fault]) -> None:
+    def check(value: Any, place: Place, found: list[Fault]) -> None:
         if not isinstance(value, list):
-            found.append(_wrong_type(path, "a list"))
+            found.append(_wrong_type(place, "a list"))
             return
-        check_length(value, path, found)
+        if check_length:
+            check_length(value, place, found)
         for index, element in enumerate(value):
-            check_element(element, f"{path}/{index}", found)
+            check_element(element, (place, index), found)
 
     return check
 
@@ -107,14 +110,15 @@ def _map(shape: MapShape, strict: bool) -> Check:
     check_value = _check_for(_Key(shape.value), strict)
     check_length = _length(shape)
 
-    def check(value: Any, path: str, found: list[Fault]) -> None:
+    def check(value: Any, place: Place, found: list[Fault]) -> None:
         if not isinstance(value, dict):
-            found.append(_wrong_type(path, "a map"))
+            found.append(_wrong_type(place, "a map"))
             return
-        check_length(value, path, found)
+        if check_length:
+            check_length(value, place, found)
         for name, element in value.items():
-            check_key(name, f"{path}/{name}", found)
-            check_value(element, f"{path}/{name}", found)
+            check_key(name, (place, name), found)
+            check_value(element, (place, name), found)
 
     return check
 
@@ -124,15 +128,16 @@ def _string(shape: Shape, strict: bool) -> Check:
     allowed = shape.metadata.get("enum") if strict else None
     pattern = re.compile(shape.metadata["pattern"]) if strict and "pattern" in shape.metadata else None
 
-    def check(value: Any, path: str, found: list[Fault]) -> None:
+    def check(value: Any, place: Place, found: list[Fault]) -> None:
         if not isinstance(value, str):
-            found.append(_wrong_type(path, "a string"))
+            found.append(_wrong_type(place, "a string"))
             return
-        check_length(value, path, found)
+        if check_length:
+            check_length(value, place, found)
         if allowed and value not in allowed:
-            found.append(Fault(path, f"Member must satisfy enum value set: [{', '.join(allowed)}]"))
+            found.append(_fault(place, f"Member must satisfy enum value set: [{', '.join(allowed)}]"))
         if pattern and not pattern.fullmatch(value):
-            found.append(Fault(path, f"Member must satisfy regular expression pattern: {pattern.pattern}"))
+            found.append(_fault(place, f"Member must satisfy regular expression pattern: {pattern.pattern}"))
 
     return check
 
@@ -140,37 +145,48 @@ def _string(shape: Shape, strict: bool) -> Check:
 def _integer(shape: Shape) -> Check:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
 
-    def check(value: Any, path: str, found: list[Fault]) -> None:
+    def check(value: Any, place: Place, found: list[Fault]) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
-            found.append(_wrong_type(path, "an integer"))
+            found.append(_wrong_type(place, "an integer"))
             return
         if low is not None and value < low:
-            found.append(Fault(path, f"Member must have value greater than or equal to {low}"))
+            found.append(_fault(place, f"Member must have value greater than or equal to {low}"))
         if high is not None and value > high:
-            found.append(Fault(path, f"Member must have value less than or equal to {high}"))
+            found.append(_fault(place, f"Member must have value less than or equal to {high}"))
 
     return check
 
 
 def _typed(expected: type, described: str) -> Check:
-    def check(value: Any, path: str, found: list[Fault]) -> None:
+    def check(value: Any, place: Place, found: list[Fault]) -> None:
         if not isinstance(value, expected):
-            found.append(_wrong_type(path, described))
+            found.append(_wrong_type(place, described))
 
     return check
 
 
-def _length(shape: Shape) -> Callable[[Any, str, list[Fault]], None]:
+def _length(shape: Shape) -> Check | None:
+    """The check of a text's or a collection's length; None where every length will do."""
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if not low and high is None:
+        return None
 
-    def check(value: Any, path: str, found: list[Fault]) -> None:
+    def check(value: Any, place: Place, found: list[Fault]) -> None:
         if low is not None and len(value) < low:
-            found.append(Fault(path, f"Member must have length greater than or equal to {low}"))
+            found.append(_fault(place, f"Member must have length greater than or equal to {low}"))
         if high is not None and len(value) > high:
-            found.append(Fault(path, f"Member must have length less than or equal to {high}"))
+            found.append(_fault(place, f"Member must have length less than or equal to {high}"))
 
     return check
 
 
-def _wrong_type(path: str, described: str) -> Fault:
-    return Fault(path, f"Member must be {described}", wrong_type=True)
+def _wrong_type(place: Place, described: str) -> Fault:
+    return Fault(_path(place), f"Member must be {described}", wrong_type=True)
+
+
+def _fault(place: Place, message: str) -> Fault:
+    return Fault(_path(place), message)
+
+
+def _path(place: Place) -> str:
+    return f"{_path(place[0])}/{place[1]}" if place else ""

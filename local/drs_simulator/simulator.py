@@ -9,7 +9,7 @@ from drs_simulator.clock import Clock
 from drs_simulator.engine import Engine
 from drs_simulator.errors import ConnectionDropped, ControlError, DrsError, throttled, uninitialized
 from drs_simulator.events import EventBus
-from drs_simulator.faults import LAUNCH_FAULTS, CallVerdict, Faults, Occasion, Rule, check_operations
+from drs_simulator.faults import ACTION_FAULTS, LAUNCH_FAULTS, CallVerdict, Faults, Occasion, Rule, check_operations
 from drs_simulator.limits import TokenBuckets
 from drs_simulator.operations import OPERATIONS, Ask
 from drs_simulator.profiles import BUILT_IN, LINUX_2, Profile
@@ -174,8 +174,8 @@ class Simulator:
 
     def _strike(self, world: World, job: Job, rule: Rule) -> None:
         for participant in job.participants.values():
-            # Launch actions go on after the launch; everything else can only befall a server that is not done.
-            if participant.status[-1][1] in ("LAUNCHED", "FAILED") and rule.fault != "launch-action":
+            # Everything but what spoils a launch action can only befall a server that is not done.
+            if participant.status[-1][1] in ("LAUNCHED", "FAILED") and rule.fault not in ACTION_FAULTS:
                 continue
             server = frozenset([participant.server_id])
             occasion = Occasion(world.account, world.region, "StartRecovery", server, job.tags)

@@ -17,6 +17,7 @@ ACTIONS_BEGIN = "ACTIONS_BEGIN"  # the SSM agent was found: launch actions begin
 ACTION_BEGIN = "ACTION_BEGIN"
 ACTION_END = "ACTION_END"
 STATUS = "STATUS"  # the server's launchStatus becomes data["status"], whatever the model thinks of it
+JOB_STATUS = "JOB_STATUS"  # so does the job's own status, until it is COMPLETED
 
 ENDS = frozenset({"LAUNCH_END", "LAUNCH_FAILED", "CONVERSION_FAIL", LEFT})
 # How far a job can be pushed, see the control API.
@@ -213,6 +214,16 @@ def odd_status(status: str) -> Twist:
     def twist(steps: Sequence[Step]) -> list[Step]:
         began = _find(steps, "LAUNCH_START")
         return [*steps, Step(began.at + 0.1, STATUS, began.server, {"status": status})] if began else list(steps)
+
+    return twist
+
+
+def odd_job_status(status: str) -> Twist:
+    """The job's status is `status` from the beginning of the server's launch until the job is COMPLETED."""
+
+    def twist(steps: Sequence[Step]) -> list[Step]:
+        began = _find(steps, "LAUNCH_START")
+        return [*steps, Step(began.at + 0.1, JOB_STATUS, began.server, {"status": status})] if began else list(steps)
 
     return twist
 

@@ -171,7 +171,7 @@ class Stack:
         (self.state_dir / "tmp").mkdir(exist_ok=True)
         with self._building():
             engine_url = self._start_engine(free_port())
-            drs_endpoint = self.settings.drs_endpoint or self._start_simulator()
+            drs_endpoint = self.settings.drs_endpoint or self._start_simulator(engine_url)
         self._deploy(engine_url, drs_endpoint)
 
     def _building(self) -> AbstractContextManager[None]:
@@ -191,13 +191,14 @@ class Stack:
         self._report(f"engine     ready at {url} ({_since(began)})")
         return url
 
-    def _start_simulator(self) -> str:
+    def _start_simulator(self, engine_url: str) -> str:
+        """The simulator, whose launch results become events on the engine's bus."""
         began = time.monotonic()
         port = free_port()
         url = f"http://127.0.0.1:{port}"
+        options = ["--port", str(port), "--speed", f"{self.settings.speed:g}", "--bus-endpoint", engine_url]
         self._simulator.start(
-            [sys.executable, "-m", "drs_simulator", "--port", str(port), "--speed", f"{self.settings.speed:g}"],
-            engine.server_environment(self.state_dir),
+            [sys.executable, "-m", "drs_simulator", *options], engine.server_environment(self.state_dir)
         )
         self._simulator.wait_until(lambda: _simulator_is_ready(url), SIMULATOR_START_SECONDS)
         self._report(f"simulator  ready at {url} ({_since(began)}), {self.settings.speed:g} times faster than life")

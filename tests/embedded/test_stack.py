@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -55,6 +56,35 @@ def test_the_environment_reaches_every_part(stack: Stack) -> None:
     assert states.describe_state_machine(stateMachineArn=env["STATE_MACHINE_ARN"])["status"] == "ACTIVE"
     assert len(drs.describe_source_servers(filters={})["items"]) == 6
     assert drctl("plan", "list", "--json", env=env) == {"plans": []}
+
+
+def test_a_launch_of_the_simulator_is_an_event_on_the_engines_bus(stack: Stack) -> None:
+    """A rule of the account's own receives it, as it would receive DRS's."""
+    drs, events, queues = (client(stack, name) for name in ("drs", "events", "sqs"))
+    queue = queues.create_queue(QueueName="launch-results")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["aws.drs", "simulated.aws.drs"], "detail-type": ["DRS Source Server Launch Result"]}
+    events.put_rule(Name="launch-results", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="launch-results", Targets=[{"Id": "queue", "Arn": arn}])
+    server = drs.describe_source_servers(filters={})["items"][0]["sourceServerID"]
+
+    job_id = drs.start_recovery(sourceServers=[{"sourceServerID": server}], isDrill=True)["job"]["jobID"]
+    [message] = queues.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+
+    detail = json.loads(message["Body"])["detail"]
+    assert detail == {"state": "RECOVERY_LAUNCH_SUCCEEDED", "job-id": job_id, "is-drill": "TRUE"}
+
+
+def client(stack: Stack, service: str) -> Any:
+    """A boto3 client of the stack's engine, or of its DRS."""
+    env = stack.env
+    return boto3.client(
+        service,
+        endpoint_url=env["AWS_ENDPOINT_URL_DRS" if service == "drs" else "AWS_ENDPOINT_URL"],
+        region_name=env["AWS_DEFAULT_REGION"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )
 
 
 def test_env_sh_and_env_json_say_the_same(stack: Stack, folder: Path) -> None:

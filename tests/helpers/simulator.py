@@ -28,6 +28,10 @@ class SimulatorControl:
         """Forget everything but the clock; `seed`, `speed` and `profile` may be given."""
         self._ask("POST", "/reset", settings)
 
+    def load_scenario(self, name: str) -> None:
+        """Start over with a scenario of `local/scenarios/`."""
+        self._ask("POST", "/scenario", {"file": name})
+
     # -- time ------------------------------------------------------------------------------------------------------
 
     def set_speed(self, speed: float) -> None:

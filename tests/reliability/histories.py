@@ -378,6 +378,8 @@ class History:
                 {"fault": "left-behind", "status": chance.choice(["PENDING", "IN_PROGRESS"])} | servers,
                 {"fault": "unknown-event"} | servers,
                 {"fault": "unknown-status"} | servers,
+                {"fault": "unknown-job-status"} | servers,
+                {"fault": "unknown-action-status"} | servers,
                 {"fault": "launch-action", "status": chance.choice(["FAILED", "NEVER"])} | servers,
             ]
         )

@@ -1,11 +1,13 @@
 """Answers of the real service, and the same question put to the simulator.
 
-A captured file is JSON: the parsed answer of one operation, members whose name begins with ``_`` being notes about it.
-Which operation it is from follows from its content, so a new file needs no new test. ``reproduce`` rebuilds in a
-simulator the situation the answer describes, asks again, and returns both answers with ids and times made comparable.
+They lie in the folder that DRS_CAPTURED_ANSWERS names. A captured file is JSON: the parsed answer of one operation,
+members whose name begins with ``_`` being notes about it. Which operation it is from follows from its content, so a new
+file needs no new test. ``reproduce`` rebuilds in a simulator the situation the answer describes, asks again, and
+returns both answers with ids and times made comparable.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,7 +21,7 @@ from drs_simulator.clock import Clock
 from drs_simulator.in_process import connect
 from drs_simulator.profiles import from_log
 
-FOLDER = Path(__file__).parents[3] / "shared" / "facts" / "captured"
+FOLDER = Path(os.environ.get("DRS_CAPTURED_ANSWERS") or Path(__file__).parents[3] / "shared" / "facts" / "captured")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00")
 ID = re.compile(r"\b(drsjob|pit|snap|vol|i)-[0-9a-f]{8,17}\b")
 GIBIBYTE = 1 << 30

@@ -254,6 +254,31 @@ def test_a_server_can_have_a_status_nobody_has_heard_of(
     assert statuses_of(job_id) == {server: "LAUNCHED"}
 
 
+def test_a_job_can_have_a_status_nobody_has_heard_of(
+    simulator: Simulator, servers: Servers, launch: Launch, job_of: Callable[[str], dict[str, Any]]
+) -> None:
+    (server,) = servers(1)
+    simulator.add_fault({"fault": "unknown-job-status", "status": "WRAPPING_UP"})
+    job_id = launch([server])
+
+    simulator.clock.advance(300)
+    assert job_of(job_id)["status"] == "WRAPPING_UP"
+    simulator.clock.advance(300)
+    assert job_of(job_id)["status"] == "COMPLETED"
+
+
+def test_a_launch_action_can_end_in_a_status_nobody_has_heard_of(
+    simulator: Simulator, servers: Servers, launch: Launch, job_of: Callable[[str], dict[str, Any]]
+) -> None:
+    (server,) = servers(1, launchActions=[{"name": "mount"}, {"name": "audit"}])
+    simulator.add_fault({"fault": "unknown-action-status", "name": "audit", "status": "WAIVED"})
+    job_id = launch([server])
+    simulator.clock.advance(900)
+
+    runs = job_of(job_id)["participatingServers"][0]["launchActionsStatus"]["runs"]
+    assert {run["action"]["name"]: run["status"] for run in runs} == {"mount": "SUCCEEDED", "audit": "WAIVED"}
+
+
 def test_a_launch_fault_also_reaches_a_launch_under_way(
     simulator: Simulator, servers: Servers, launch: Launch, statuses_of: StatusesOf, log_of: LogOf
 ) -> None:

@@ -123,9 +123,10 @@ class AnyOrchestrator(RuleBasedStateMachine):
     @invariant()
     def statuses_only_move_forward(self) -> None:
         for job in self.simulator.world().jobs.values():
-            status = job.status[-1][1]
-            assert JOB_ORDER.index(status) >= JOB_ORDER.index(self.job_statuses.get(job.id, "PENDING"))
-            self.job_statuses[job.id] = status
+            known = [word for _, word in job.status if word in JOB_ORDER]
+            assert JOB_ORDER.index(known[-1]) >= JOB_ORDER.index(self.job_statuses.get(job.id, "PENDING"))
+            assert job.is_running == (job.status[-1][1] != "COMPLETED")
+            self.job_statuses[job.id] = known[-1]
             for participant in job.participants.values():
                 self._moves_forward((job.id, participant.server_id), participant.status[-1][1])
 

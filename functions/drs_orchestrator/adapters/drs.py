@@ -271,7 +271,7 @@ def _job(item: Mapping[str, Any]) -> DrsJob:
 
 
 def _participating(item: Mapping[str, Any]) -> ParticipatingServer:
-    runs = item.get("launchActionsStatus", {}).get("runs", ())
+    actions = item.get("launchActionsStatus", {})
     return ParticipatingServer(
         source_server_id=item.get("sourceServerID", ""),
         launch_status=item.get("launchStatus", "PENDING"),
@@ -284,8 +284,9 @@ def _participating(item: Mapping[str, Any]) -> ParticipatingServer:
                 status=run.get("status", "IN_PROGRESS"),
                 failure_reason=run.get("failureReason", ""),
             )
-            for run in runs
+            for run in actions.get("runs", ())
         ),
+        agent_found=_epoch(actions.get("ssmAgentDiscoveryDatetime")),
     )
 
 

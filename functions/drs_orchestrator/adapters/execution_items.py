@@ -6,7 +6,15 @@ from typing import Any
 
 from drs_orchestrator.domain.history import NO_HASH, Head
 from drs_orchestrator.domain.plan import Impact, OnApprovalTimeout, OnFailure
-from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerChange, ServerProgress, Wave
+from drs_orchestrator.domain.records import (
+    Execution,
+    Job,
+    JobKey,
+    ServerChange,
+    ServerProgress,
+    UnknownWord,
+    Wave,
+)
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
     ExecutionType,
@@ -277,6 +285,7 @@ def job(execution_id: str, job: Job) -> dict[str, Any]:
         "StatusReason": job.status_reason,
         "Refusal": job.refusal,
         "Queued": job.queued or None,
+        "UnknownWords": [unknown_word(word) for word in job.unknown_words] or None,
         "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
     }
 
@@ -301,7 +310,16 @@ def read_job(item: Mapping[str, Any]) -> Job:
         status_reason=item.get("StatusReason"),
         refusal=item.get("Refusal"),
         queued=item.get("Queued", False),
+        unknown_words=tuple(
+            UnknownWord(word["Kind"], word["Word"], word["Time"], word.get("SourceServerId"))
+            for word in item.get("UnknownWords", ())
+        ),
     )
+
+
+def unknown_word(word: UnknownWord) -> dict[str, Any]:
+    shown = {"Kind": word.kind, "Word": word.word, "Time": word.time}
+    return shown | ({"SourceServerId": word.source_server_id} if word.source_server_id else {})
 
 
 def _progress(server: ServerProgress) -> dict[str, Any]:
@@ -317,6 +335,7 @@ def _progress(server: ServerProgress) -> dict[str, Any]:
         "D": server.detailed or None,
         "T": server.timeout_detected or None,
         "E": server.expects_actions,
+        "B": server.actions_began,
     }
     return {name: value for name, value in short.items() if value is not None}
 
@@ -333,6 +352,7 @@ def _read_progress(short: Mapping[str, Any]) -> ServerProgress:
         detailed=short.get("D", False),
         timeout_detected=short.get("T", False),
         expects_actions=short.get("E"),
+        actions_began=short.get("B"),
     )
 
 
@@ -369,6 +389,7 @@ def server_update(
         "Error": change.error,
         "NextStep": change.next_step,
         "TimeoutDetected": change.timeout_detected or None,
+        "Phases": [{"Phase": phase, "Time": time} for phase, time in change.phases] or None,
         "LastPolledTime": now,
         "Polls": poll_attempts,
     }
@@ -377,7 +398,7 @@ def server_update(
     for name, value in attributes.items():
         if value is not None:
             names[f"#{name}"] = name
-            values[f":{name}"] = _scalar(value)
+            values[f":{name}"] = _value(value)
             sets.append(f"#{name} = :{name}")
     if to:
         step = {"From": {"S": current.value}, "To": {"S": to.value}, "Time": {"N": str(now)}}
@@ -391,7 +412,9 @@ def server_update(
     }
 
 
-def _scalar(value: Any) -> dict[str, Any]:
+def _value(value: Any) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"L": [{"M": {name: _value(each) for name, each in entry.items()}} for entry in value]}
     if isinstance(value, bool):
         return {"BOOL": value}
     return {"N": str(value)} if isinstance(value, int) else {"S": str(value)}

@@ -24,6 +24,8 @@ class ParticipatingServer:
     launch_status: str
     recovery_instance_id: str | None = None
     runs: tuple[LaunchActionRun, ...] = ()
+    # `launchActionsStatus.ssmAgentDiscoveryDatetime`, epoch seconds: launch actions begin with the agent's discovery.
+    agent_found: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

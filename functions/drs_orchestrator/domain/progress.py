@@ -15,6 +15,7 @@ from drs_orchestrator.domain.advice import next_step
 from drs_orchestrator.domain.job import DrsJob, JobObservation, LaunchActionRun, LogEvent, ParticipatingServer
 from drs_orchestrator.domain.records import Job, JobUpdate, ServerChange, ServerProgress
 from drs_orchestrator.domain.statuses import ExecutionType, LaunchActionsStatus, ServerStatus, may_follow
+from drs_orchestrator.domain.vocabulary import with_unknown_words
 
 _PHASES = {
     "SNAPSHOT_START": "SNAPSHOT",
@@ -91,6 +92,7 @@ def observe(job: Job, seen: JobObservation, execution_type: ExecutionType, limit
         missing_since=None,
         status_reason=None,
         finished=all(is_settled(server, execution_type) for server in servers.values()),
+        unknown_words=with_unknown_words(job.unknown_words, seen.job, seen.log, now),
     )
     return JobUpdate(updated, tuple(changes), updated != job)
 
@@ -170,6 +172,8 @@ class _Judge:
         new, error = self._status(old, seen)
         if new.status is ServerStatus.LAUNCHED:
             new = self._launched(new, seen, events)
+            if seen.runs and new.actions_began is None:
+                new = replace(new, actions_began=int(seen.agent_found or self.now))
             new, error = self._launch_actions(server_id, new, seen.runs)
         elif new.status is ServerStatus.FAILED:
             new, error = self._failed(new, events, error)
@@ -178,7 +182,8 @@ class _Judge:
             phase = "LAUNCH_ACTIONS"
         late = old.status not in (ServerStatus.LAUNCHED, ServerStatus.FAILED) and self._overdue()
         new = replace(new, phase=phase, timeout_detected=old.timeout_detected or late)
-        return new, self._change(server_id, old, new, error)
+        phases = _phase_times(new, events) if is_settled(new, self.execution_type) else ()
+        return new, self._change(server_id, old, new, error, phases)
 
     def _status(self, old: ServerProgress, seen: ParticipatingServer) -> tuple[ServerProgress, str | None]:
         status, error = self._reported_status(seen.launch_status), None
@@ -274,7 +279,12 @@ class _Judge:
         return server, error
 
     def _change(
-        self, server_id: str, old: ServerProgress, new: ServerProgress, error: str | None
+        self,
+        server_id: str,
+        old: ServerProgress,
+        new: ServerProgress,
+        error: str | None,
+        phases: tuple[tuple[str, int], ...],
     ) -> ServerChange | None:
         status = new.status if new.status is not old.status else None
         change = ServerChange(
@@ -289,6 +299,7 @@ class _Judge:
             error=error,
             next_step=next_step(error) if error else None,
             timeout_detected=new.timeout_detected,
+            phases=phases,
         )
         # The phase lives in the job's record only, so that it costs no write per server.
         return change if replace(new, phase=None) != replace(old, phase=None) else None
@@ -312,6 +323,18 @@ def _end_time(job: Job, drs_job: DrsJob, now: int) -> int | None:
     if drs_job.ended is not None:
         return int(drs_job.ended)
     return (job.end_time or now) if drs_job.is_completed else None
+
+
+def _phase_times(server: ServerProgress, events: Sequence[LogEvent]) -> tuple[tuple[str, int], ...]:
+    """When each phase first began, in order. The log has no event for launch actions: theirs is `actions_began`.
+    A log that could not be read leaves its phases out; a launch that had failed before a phase never began it."""
+    began: dict[str, int] = {}
+    for event in events:
+        if event.event in _PHASES:
+            began.setdefault(_PHASES[event.event], int(event.time))
+    if server.actions_began is not None:
+        began["LAUNCH_ACTIONS"] = server.actions_began
+    return tuple(sorted(began.items(), key=lambda phase: phase[1]))
 
 
 def _failure_text(events: Sequence[LogEvent]) -> str | None:

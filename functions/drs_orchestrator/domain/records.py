@@ -124,6 +124,23 @@ class ServerProgress:
     timeout_detected: bool = False
     # Whether its launch configuration has post-launch actions switched on; None until DRS has been asked.
     expects_actions: bool | None = None
+    # When its post-launch actions began: DRS's time of the SSM agent's discovery; without one, the first look that
+    # showed a run, which may be an interval late.
+    actions_began: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownWord:
+    """A log event or status of DRS's that nobody knew when it was first seen, see `vocabulary.py`.
+
+    `time` is the log item's own, or that of the first look that found the status; `source_server_id` the first server
+    it was said of, None for the job as a whole.
+    """
+
+    kind: str
+    word: str
+    time: int
+    source_server_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +172,8 @@ class Job:
     refusal: str | None = None
     # True while the job waits for DRS's quota with a ticket in the queue.
     queued: bool = False
+    # At most vocabulary.MAX_UNKNOWN_WORDS.
+    unknown_words: tuple[UnknownWord, ...] = ()
 
     @property
     def is_begun(self) -> bool:
@@ -177,6 +196,8 @@ class ServerChange:
     error: str | None = None
     next_step: str | None = None
     timeout_detected: bool = False
+    # (phase, epoch seconds of its beginning) in order; given with the change that settles the server.
+    phases: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

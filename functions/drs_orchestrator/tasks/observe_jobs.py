@@ -46,10 +46,11 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
                 continue
             moved = True
             # A lost race is no loss: whoever was faster saw the same DRS, and the next poll reads its record.
-            current[job.key] = app.executions.apply(execution, update, app.clock()) or app.executions.job(
-                execution, job.key
-            )
+            saved = app.executions.apply(execution, update, app.clock())
+            current[job.key] = saved or app.executions.job(execution, job.key)
             _log(execution, update)
+            if saved:
+                _log_unknown_words(execution, job, saved)
     return Observation(tuple(current.values()), moved, trouble)
 
 
@@ -93,3 +94,18 @@ def _log(execution: Execution, update: JobUpdate) -> None:
                 source_server_id=change.source_server_id,
                 status=change.status.value,
             )
+
+
+def _log_unknown_words(execution: Execution, before: Job, saved: Job) -> None:
+    """A line for each word that this look was the first to find: whoever's record is saved tells of it, once."""
+    for word in saved.unknown_words[len(before.unknown_words) :]:
+        logger.warning(
+            "DRS said a word nobody knows",
+            execution_id=execution.execution_id,
+            plan_id=execution.plan_id,
+            wave=saved.wave_name,
+            job_id=saved.job_id,
+            source_server_id=word.source_server_id,
+            kind=word.kind,
+            word=word.word,
+        )

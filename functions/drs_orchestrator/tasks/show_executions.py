@@ -115,6 +115,7 @@ def _job(job: Job) -> dict[str, Any]:
             "Status": job.drs_status or "NOT_STARTED",
             "ServerCount": len(job.servers),
             "StatusReason": job.status_reason,
+            "UnknownWords": [items.unknown_word(word) for word in job.unknown_words] or None,
         }
     )
 
@@ -137,6 +138,7 @@ def _server(execution: Execution, job: Job, record: dict[str, Any]) -> dict[str,
             "LastPolledTime": record.get("LastPolledTime") if settled or not job.job_id else execution.last_polled,
             "PollAttempts": max(0, polls - job.polls_at_launch) if job.intent_time is not None else 0,
             "PostLaunchActionsStatus": record.get("PostLaunchActionsStatus"),
+            "Phases": record.get("Phases"),
             "TransitionHistory": record["TransitionHistory"],
             "Error": record.get("Error"),
             "NextStep": record.get("NextStep"),
