@@ -86,7 +86,8 @@ def _records_to_come(app: App, execution_id: str) -> dict[str, dict[str, Any]]:
     """What the state machine's first task is about to write: a document is complete from its first moment."""
     waves, jobs = lay_out(app.executions.plan(execution_id))
     records = items.laid_out(execution_id, waves, jobs, {})
-    return {record["Record"]: record for record in records}
+    # As they come out of the table: absent means absent.
+    return {record["Record"]: _without_none(record) for record in records}
 
 
 def _question(question: Question) -> dict[str, Any]:
