@@ -277,6 +277,7 @@ def job(execution_id: str, job: Job) -> dict[str, Any]:
         "StatusReason": job.status_reason,
         "Refusal": job.refusal,
         "Queued": job.queued or None,
+        "Replaces": list(job.replaces) or None,
         "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
     }
 
@@ -301,6 +302,7 @@ def read_job(item: Mapping[str, Any]) -> Job:
         status_reason=item.get("StatusReason"),
         refusal=item.get("Refusal"),
         queued=item.get("Queued", False),
+        replaces=tuple(item.get("Replaces", ())),
     )
 
 
@@ -317,6 +319,7 @@ def _progress(server: ServerProgress) -> dict[str, Any]:
         "D": server.detailed or None,
         "T": server.timeout_detected or None,
         "E": server.expects_actions,
+        "K": server.skip_reason,
     }
     return {name: value for name, value in short.items() if value is not None}
 
@@ -333,6 +336,7 @@ def _read_progress(short: Mapping[str, Any]) -> ServerProgress:
         detailed=short.get("D", False),
         timeout_detected=short.get("T", False),
         expects_actions=short.get("E"),
+        skip_reason=short.get("K"),
     )
 
 
@@ -351,6 +355,7 @@ def new_server(
         "Name": name,
         "Impact": server.impact.value,
         "Status": server.status.value,
+        "Error": server.skip_reason,
         "TransitionHistory": [],
         "TimeoutDetected": False,
     }

@@ -80,6 +80,11 @@ class Execution:
     questions: int = 0
     head: Head = NO_HISTORY
 
+    @property
+    def may_replace_live(self) -> bool:
+        """Only a RECOVERY ever may: a DRILL never removes an instance of a recovery, whatever its record says."""
+        return self.replace_live and self.execution_type is ExecutionType.RECOVERY
+
 
 @dataclass(frozen=True, slots=True)
 class Wave:
@@ -124,6 +129,8 @@ class ServerProgress:
     timeout_detected: bool = False
     # Whether its launch configuration has post-launch actions switched on; None until DRS has been asked.
     expects_actions: bool | None = None
+    # Why a SKIPPED server is not launched although its job is; None when its whole wave is skipped.
+    skip_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,15 @@ class Job:
     refusal: str | None = None
     # True while the job waits for DRS's quota with a ticket in the queue.
     queued: bool = False
+    # The living instances of earlier recoveries that its launch removes, as the history was last told.
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def to_launch(self) -> tuple[str, ...]:
+        """The servers StartRecovery names: all but those that are SKIPPED."""
+        return tuple(
+            server_id for server_id, server in self.servers.items() if server.status is not ServerStatus.SKIPPED
+        )
 
     @property
     def is_begun(self) -> bool:
