@@ -112,7 +112,7 @@ def _clear(app: App, execution: Execution, job: Job, living: Sequence[RecoveryIn
     removes, and what is spared, stands in the history before it happens."""
     if execution.may_replace_live:
         ids = tuple(sorted(instance.instance_id for instance in living))
-        if ids == job.replaces:
+        if not ids or ids == job.replaces:
             return job
         replaced = [
             {"SourceServerId": instance.source_server_id, "InstanceId": instance.instance_id} for instance in living
