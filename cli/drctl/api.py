@@ -101,9 +101,13 @@ class Api:
         """Every plan's summary, page by page."""
         return self._pages("/plans", "plans", {})
 
-    def start(self, plan_id: str, execution_type: str, client_token: str) -> dict[str, Any]:
-        body = {"PlanId": plan_id, "ExecutionType": execution_type, "ClientToken": client_token}
-        return self._call("POST", "/executions", body=body)[1]
+    def preflight(self, plan_id: str, execution_type: str) -> dict[str, Any]:
+        path = f"/plans/{quote(plan_id, safe='')}/preflight"
+        return self._call("POST", path, query={"type": execution_type})[1]
+
+    def start(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`request` as POST /executions takes it; with DryRun the answer is what would be started."""
+        return self._call("POST", "/executions", body=request)[1]
 
     def execution(self, execution_id: str) -> dict[str, Any]:
         return self._call("GET", f"/executions/{quote(execution_id, safe='')}")[1]

@@ -2,11 +2,11 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
-from drctl.options import ApiUrl, AsJson, ExecutionId, PlanId, checked_plan_id, connect
+from drctl.options import ApiUrl, AsJson, Drill, ExecutionId, PlanId, Recovery, checked_plan_id, chosen_type, connect
 from drctl.outcome import CliError, ExitCode, exit_code_of
 from drctl.reporting import complain, hint, print_json
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
@@ -21,8 +21,17 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def start(
     plan: PlanId,
-    drill: Annotated[bool, typer.Option("--drill", help="Launch drill instances, to test the plan.")] = False,
-    recovery: Annotated[bool, typer.Option("--recovery", help="A real recovery: fail over to the instances.")] = False,
+    drill: Drill = False,
+    recovery: Recovery = False,
+    reason: Annotated[str | None, typer.Option(help="Why it is started; it stands in the record.")] = None,
+    replace_live: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLAN",
+            help="Type the plan's id again to let a recovery remove instances of an earlier recovery, with their data.",
+        ),
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Walk the whole plan and launch nothing.")] = False,
     watch_it: Annotated[bool, typer.Option("--watch", help="Watch it to its end; the exit code tells it.")] = False,
     client_token: Annotated[
         str | None,
@@ -33,14 +42,17 @@ def start(
 ) -> None:
     """Start a drill or a recovery of a stored plan."""
     plan = checked_plan_id(plan)
-    if drill == recovery:
-        kinds = "both; they exclude each other" if drill else "neither"
-        raise CliError(
-            f"Give exactly one of --drill and --recovery (got {kinds}).", ExitCode.USAGE, f"drctl start {plan} --drill"
-        )
-    execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    execution_type = chosen_type(drill, recovery, f"drctl start {plan} --drill")
+    request: dict[str, Any] = {"PlanId": plan, "ExecutionType": execution_type.value}
+    if reason is not None:
+        request["Reason"] = reason.strip()
+    if replace_live is not None:
+        _check_replacement(plan, execution_type, replace_live)
+        request["ReplaceLive"] = replace_live
     api = connect(api_url)
-    started = _start(api, plan, execution_type, client_token)
+    if dry:
+        _dry_run(api, request, as_json)
+    started = _start(api, request, client_token)
     execution_id = started["executionId"]
     if watch_it:
         if not as_json:
@@ -114,7 +126,37 @@ def list_executions(
         complain(f"There is no execution{f' that is {status.value}' if status else ' yet'}.")
 
 
-def _start(api: "Api", plan: str, execution_type: ExecutionType, client_token: str | None) -> dict[str, Any]:
+def _check_replacement(plan: str, execution_type: ExecutionType, typed: str) -> None:
+    """Instances that people may be working on are removed by no slip of the hand."""
+    if execution_type is ExecutionType.DRILL:
+        raise CliError(
+            "--replace-live is for a recovery; a drill never removes what a recovery launched.",
+            ExitCode.USAGE,
+            f"drctl plan preflight {plan} --drill",
+        )
+    if typed != plan:
+        raise CliError(
+            f"--replace-live wants the id of the plan that is started, {plan}, not {typed}.",
+            ExitCode.USAGE,
+            f"drctl start {plan} --recovery --replace-live {plan}",
+        )
+
+
+def _dry_run(api: "Api", request: dict[str, Any], as_json: bool) -> NoReturn:
+    from drctl.preflight_views import print_dry_run
+
+    try:
+        document = api.start({**request, "DryRun": True})
+    except CliError as error:
+        raise _about_plan(error, request) from error
+    if as_json:
+        print_json(document)
+    else:
+        print_dry_run(document, sys.stdout)
+    raise typer.Exit(ExitCode.OK if document["Ready"] else ExitCode.CONFLICT)
+
+
+def _start(api: "Api", request: dict[str, Any], client_token: str | None) -> dict[str, Any]:
     """Always with a token, so that a request whose answer got lost can be sent again without launching twice."""
     import shlex
     import uuid
@@ -122,9 +164,11 @@ def _start(api: "Api", plan: str, execution_type: ExecutionType, client_token: s
     from drctl.outcome import PassingFailure
 
     token = str(uuid.uuid4()) if client_token is None else client_token
-    again = shlex.join(["drctl", "start", plan, f"--{execution_type.lower()}", "--client-token", token])
+    options = {"--reason": request.get("Reason"), "--replace-live": request.get("ReplaceLive"), "--client-token": token}
+    given = [part for option, value in options.items() if value is not None for part in (option, value)]
+    again = shlex.join(["drctl", "start", request["PlanId"], f"--{request['ExecutionType'].lower()}", *given])
     try:
-        return api.start(plan, execution_type.value, token)
+        return api.start({**request, "ClientToken": token})
     except PassingFailure as error:
         message = f"{error.message} It may have been started all the same; the same token starts it only once."
         raise CliError(message, error.exit_code, again) from error
@@ -133,9 +177,15 @@ def _start(api: "Api", plan: str, execution_type: ExecutionType, client_token: s
         hint(again)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except CliError as error:
-        advice = {ExitCode.NOT_FOUND: "drctl plan list", ExitCode.CONFLICT: "drctl list --status POLLING"}
-        error.advice = advice.get(error.exit_code, error.advice)
-        raise
+        raise _about_plan(error, request) from error
+
+
+def _about_plan(error: CliError, request: dict[str, Any]) -> CliError:
+    advice = {ExitCode.NOT_FOUND: "drctl plan list", ExitCode.CONFLICT: "drctl list --status POLLING"}
+    if any("check" in detail for detail in error.details):
+        advice[ExitCode.CONFLICT] = f"drctl plan preflight {request['PlanId']} --{request['ExecutionType'].lower()}"
+    error.advice = advice.get(error.exit_code, error.advice)
+    return error
 
 
 def _watch(api: "Api", execution_id: str, as_json: bool, *, known_to_exist: bool) -> None:

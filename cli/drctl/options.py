@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drctl.outcome import CliError, ExitCode
+from drs_orchestrator.domain.statuses import ExecutionType
 
 if TYPE_CHECKING:
     from drctl.api import Api
@@ -29,6 +30,8 @@ AsJson = Annotated[
 ]
 PlanFile = Annotated[str, typer.Argument(metavar="FILE", help="A plan in YAML or JSON; - reads standard input.")]
 PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="The id of a stored plan.")]
+Drill = Annotated[bool, typer.Option("--drill", help="Launch drill instances, to test the plan.")]
+Recovery = Annotated[bool, typer.Option("--recovery", help="A real recovery: fail over to the instances.")]
 ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="The id of an execution.")]
 
 
@@ -37,6 +40,14 @@ def connect(api_url: str | None) -> "Api":
     from drctl.api import Api
 
     return Api.connect(api_url)
+
+
+def chosen_type(drill: bool, recovery: bool, example: str) -> ExecutionType:
+    """Refuses neither and both: what is launched is never guessed. `example`: the command to show then."""
+    if drill == recovery:
+        kinds = "both; they exclude each other" if drill else "neither"
+        raise CliError(f"Give exactly one of --drill and --recovery (got {kinds}).", ExitCode.USAGE, example)
+    return ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
 
 
 def checked_plan_id(text: str) -> str:

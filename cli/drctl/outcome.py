@@ -26,7 +26,7 @@ MEANINGS = {
     ExitCode.FAILED: "the execution ended FAILED",
     ExitCode.NO_ANSWER: "no usable answer: credentials, permissions, network, Region or a failure of the API",
     ExitCode.NOT_FOUND: "there is no such plan or execution",
-    ExitCode.CONFLICT: "the request contradicts what is there, for example a client token used for something else",
+    ExitCode.CONFLICT: "the request contradicts what is there: pre-flight finds errors, a client token is used up",
     ExitCode.INTERRUPTED: "stopped with Ctrl-C; an execution goes on without its watcher",
 }
 

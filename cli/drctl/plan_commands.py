@@ -1,14 +1,17 @@
-"""`drctl plan ...`: check, store, read, list and delete plans."""
+"""`drctl plan ...`: check, store, examine, read, list and delete plans."""
 
 import sys
 
 import typer
 
-from drctl.options import ApiUrl, AsJson, PlanFile, PlanId, checked_plan_id, connect
+from drctl.options import ApiUrl, AsJson, Drill, PlanFile, PlanId, Recovery, checked_plan_id, chosen_type, connect
+from drctl.outcome import ExitCode
 from drctl.reporting import complain, hint, print_json
 from drctl.wording import counted
 
-app = typer.Typer(help="Check, store, read and delete recovery plans.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Check, store, examine, read and delete recovery plans.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("check")
@@ -73,6 +76,23 @@ def plan_list(api_url: ApiUrl = None, as_json: AsJson = False) -> None:
     if not plans:
         complain("No plan is stored yet.")
         hint("drctl plan put plans/three-tier.yaml")
+
+
+@app.command("preflight")
+def plan_preflight(
+    plan: PlanId, drill: Drill = False, recovery: Recovery = False, api_url: ApiUrl = None, as_json: AsJson = False
+) -> None:
+    """Find what stands in the way of a start: servers, DRS, locks, quotas. Exit code 7 when an ERROR does."""
+    from drctl.preflight_views import has_errors, print_preflight
+
+    plan = checked_plan_id(plan)
+    execution_type = chosen_type(drill, recovery, f"drctl plan preflight {plan} --drill")
+    document = connect(api_url).preflight(plan, execution_type.value)
+    if as_json:
+        print_json(document)
+    else:
+        print_preflight(document, sys.stdout)
+    raise typer.Exit(ExitCode.CONFLICT if has_errors(document) else ExitCode.OK)
 
 
 @app.command("delete")

@@ -14,6 +14,8 @@ def report(error: CliError, *, as_json: bool) -> None:
     complain(error.message)
     for detail in error.details:
         print(f"  {clean(detail.get('pointer') or '/')}: {clean(detail.get('message'))}", file=sys.stderr)
+        if detail.get("remedy"):
+            print(f"    do: {clean(detail['remedy'])}", file=sys.stderr)
     if error.advice:
         hint(error.advice)
 

@@ -14,10 +14,13 @@ from drs_orchestrator.bootstrap import app
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge, ServiceBusy
 from drs_orchestrator.observability import logger
+from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
+from drs_orchestrator.tasks.preflight import preflight_plan
 from drs_orchestrator.tasks.show_executions import show_execution
 from drs_orchestrator.tasks.show_history import show_history
 from drs_orchestrator.tasks.start_execution import start_execution
+from drs_orchestrator.tasks.start_request import read_start_request
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
 
 _MAX_BODY_BYTES = 1_000_000
@@ -44,6 +47,12 @@ def _delete_plan(plan_id: str) -> Response[str]:
     return _answer(204, None)
 
 
+@router.post("/plans/<plan_id>/preflight")
+def _preflight_plan(plan_id: str) -> Response[str]:
+    query = router.current_event.query_string_parameters or {}
+    return _answer(200, preflight_plan(app(), unquote(plan_id), query.get("type", "")))
+
+
 @router.get("/plans")
 def _list_plans() -> Response[str]:
     limit, start = _paging({"PlanId": str})
@@ -53,7 +62,10 @@ def _list_plans() -> Response[str]:
 
 @router.post("/executions")
 def _start_execution() -> Response[str]:
-    return _answer(202, start_execution(app(), _body()))
+    request = read_start_request(_body())
+    if request.dry_run:
+        return _answer(200, dry_run(app(), request))
+    return _answer(202, start_execution(app(), request, _caller()))
 
 
 @router.get("/executions/<execution_id>")

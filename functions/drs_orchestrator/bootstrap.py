@@ -27,6 +27,8 @@ class App:
     clock: Callable[[], int] = _now
     # Spreads waits, so that executions which were put off together don't come back together.
     draw: Callable[[], float] = random.random
+    # Seconds that pass while somebody waits for an answer; unlike the clock it never jumps.
+    timer: Callable[[], float] = time.monotonic
 
     @cached_property
     def executions(self) -> ExecutionStore:

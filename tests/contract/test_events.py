@@ -117,6 +117,12 @@ class TestApi:
 
         assert (status, [each["PlanId"] for each in page["plans"]]) == (200, [PLAN["PlanId"]])
 
+    def test_preflight_plan(self, seeded: Orchestrator) -> None:
+        status, found = request(seeded, "api.preflight_plan")
+
+        assert (status, found["PlanId"], found["ExecutionType"]) == (200, PLAN["PlanId"], "DRILL")
+        assert (found["Ready"], found["Findings"]) == (True, [])
+
     def test_start_execution(self, seeded: Orchestrator) -> None:
         status, started = request(seeded, "api.start_execution")
 

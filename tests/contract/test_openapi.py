@@ -156,6 +156,8 @@ def keep_to_the_words_of_the_document(case: Any) -> None:
     case.query.pop("nextToken", None)  # only a token that the API gave is valid
     if case.operation.label == "POST /executions":
         case.body["PlanId"] = "stored"
+        if "ReplaceLive" in case.body:
+            case.body |= {"ReplaceLive": "stored", "ExecutionType": "RECOVERY"}
     if case.operation.label == "PUT /plans/{PlanId}":
         case.body["PlanId"] = case.path_parameters["PlanId"]
         if "ApprovalTimeoutMinutes" not in case.body:
@@ -266,6 +268,19 @@ def test_the_pages_of_a_list_join_without_gap_or_repetition() -> None:
 
     assert len(paged) >= 5
     assert sorted(paged) == sorted(execution["ExecutionId"] for execution in whole["executions"])
+
+
+def test_pre_flight_and_a_dry_run_answer_as_documented_and_start_nothing() -> None:
+    api("PUT", "/plans/{PlanId}", plan(0xE0), path_parameters={"PlanId": "dry"})
+    at = {"path_parameters": {"PlanId": "dry"}, "query": {"type": "RECOVERY"}}
+
+    status, found = api("POST", "/plans/{PlanId}/preflight", **at)
+    assert (status, found["Ready"]) == (200, True)
+    assert {finding["Check"] for finding in found["Findings"]} == {"Unchecked"}, "DRS can't be reached here"
+    status, walked = api("POST", "/executions", {"PlanId": "dry", "ExecutionType": "RECOVERY", "DryRun": True})
+    assert (status, walked["LaunchOrder"]) == (200, [["database"], ["web"]])
+    _, pending = api("GET", "/executions", query={"status": "PENDING", "limit": 100})
+    assert "dry" not in {execution["PlanId"] for execution in pending["executions"]}
 
 
 def test_every_fault_of_a_plan_is_listed() -> None:

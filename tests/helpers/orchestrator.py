@@ -26,6 +26,7 @@ from drs_orchestrator.tasks.manage_plans import put_plan
 from drs_orchestrator.tasks.prepare_execution import prepare_execution
 from drs_orchestrator.tasks.show_executions import show_execution
 from drs_orchestrator.tasks.start_execution import start_execution
+from drs_orchestrator.tasks.start_request import read_start_request
 from tests.helpers.simulator import SimulatorControl
 from tests.helpers.template import PROJECT_ROOT, create_table, function_environment
 
@@ -34,6 +35,7 @@ PLAN_TABLE = "plans"
 STATE_MACHINE = "recovery"
 START = 1_800_000_000
 REGION = "us-east-1"
+CALLER = "arn:aws:sts::123456789012:assumed-role/operator/jane"
 
 # Whatever the developer's own AWS configuration says, these tests talk to nobody but moto and the simulator.
 _ISOLATION = {
@@ -117,10 +119,15 @@ class Orchestrator:
         """Create source servers in DRS, all with the same `fields`."""
         self.simulator.add_servers([{"sourceServerID": server, **fields} for server in servers])
 
-    def start(self, plan: Mapping[str, Any], execution_type: str = "DRILL") -> str:
-        """Store the plan and start it; returns the execution's id."""
+    def start(self, plan: Mapping[str, Any], execution_type: str = "DRILL", **fields: Any) -> str:
+        """Store the plan and start it; returns the execution's id. `fields` are further ones of the request."""
         put_plan(self.app, plan["PlanId"], dict(plan))
-        return start_execution(self.app, {"PlanId": plan["PlanId"], "ExecutionType": execution_type})["executionId"]
+        return self.request(plan["PlanId"], execution_type, **fields)["executionId"]
+
+    def request(self, plan_id: str, execution_type: str = "DRILL", **fields: Any) -> dict[str, str]:
+        """Ask for a start of a stored plan; returns the answer."""
+        request = read_start_request({"PlanId": plan_id, "ExecutionType": execution_type, **fields})
+        return start_execution(self.app, request, CALLER)
 
     def prepare(self, execution_id: str, generation: int = 1) -> dict[str, Any]:
         return prepare_execution(self.app, execution_id, generation)

@@ -90,6 +90,7 @@ class TestPlans:
 
 class TestExecutions:
     def test_a_plan_is_started_shown_and_listed(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
         call("PUT", "/plans/shop", SHOP)
         status, started = call("POST", "/executions", {"PlanId": "shop", "ExecutionType": "DRILL"})
 
@@ -102,6 +103,7 @@ class TestExecutions:
 
     def test_executions_are_listed_page_by_page_newest_first(self, orchestrator: Orchestrator) -> None:
         started = []
+        orchestrator.add_servers(*(server_id(number) for number in range(5)))
         for number in range(5):
             started.append(orchestrator.start(plan(wave("web", server_id(number)), plan_id=f"plan-{number}")))
             orchestrator.let_pass(1)

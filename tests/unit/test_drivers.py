@@ -204,9 +204,10 @@ class TestReconciler:
     ) -> None:
         execution_id = orchestrator.start(TWO_WAVES)
         stop_driver(orchestrator, execution_id)
+        simulator.clear_calls()
 
         assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
-        assert simulator.calls("DescribeJobs") == []
+        assert simulator.calls() == []
         assert orchestrator.drive(execution_id, 2)["Status"] == "COMPLETED"
 
     def test_a_drs_that_cannot_be_asked_keeps_no_execution_from_its_driver(

@@ -129,6 +129,7 @@ class TestPollerInvocation:
         assert set(orchestrator.drivers()) == {f"{first}-g1", f"{second}-g1"}
 
     def test_a_driver_knows_its_execution_by_id_and_nothing_of_its_servers(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
         execution_id = orchestrator.start(plan(wave("a", server_id(1))), "RECOVERY")
         arn = orchestrator.environment["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
         driver = orchestrator.stepfunctions.describe_execution(executionArn=f"{arn}:{execution_id}-g1")
@@ -136,6 +137,7 @@ class TestPollerInvocation:
         assert driver["input"] == f'{{"executionId": "{execution_id}", "executionType": "RECOVERY", "generation": 1}}'
 
     def test_starting_a_driver_twice_starts_one(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
         execution_id = orchestrator.start(plan(wave("a", server_id(1))))
         recorded = orchestrator.app.executions.get(execution_id)
         assert recorded is not None
@@ -144,6 +146,7 @@ class TestPollerInvocation:
         assert orchestrator.drivers() == [f"{execution_id}-g1"]
 
     def test_an_execution_with_a_living_driver_is_left_alone(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
         execution_id = orchestrator.start(plan(wave("a", server_id(1))))
 
         assert reconcile_executions(orchestrator.app) == counts(HEALTHY=1)

@@ -287,21 +287,29 @@ class TestRefused:
     def test_a_region_without_drs_says_what_to_do(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:
-        simulator.initialize(False)
-        document = orchestrator.drive(orchestrator.start(ONE_SERVER))
+        execution_id = orchestrator.start(ONE_SERVER)
+        simulator.add_fault("error", operation="StartRecovery", code="UninitializedAccountException")
+        document = orchestrator.drive(execution_id)
         [server] = document["Waves"][0]["Servers"]
 
         assert document["Status"] == "FAILED"
         assert "UninitializedAccountException" in server["Error"]
         assert "Initialise DRS" in server["NextStep"]
 
-    def test_a_server_drs_does_not_know_fails_only_its_own_job(self, orchestrator: Orchestrator) -> None:
-        stranger = {"SourceServerId": server_id(99), "Impact": "OPTIONAL"}
-        document = orchestrator.drive(orchestrator.start(plan(wave("a", stranger), wave("b", ONE))))
+    def test_a_server_drs_does_not_know_any_more_fails_only_its_own_job(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        execution_id = orchestrator.start(
+            plan(wave("a", {"SourceServerId": ONE, "Impact": "OPTIONAL"}), wave("b", TWO))
+        )
+        simulator.reset()
+        simulator.step(orchestrator.now)
+        orchestrator.add_servers(TWO)
+        document = orchestrator.drive(execution_id)
         first, second = document["Waves"]
 
         assert (document["Status"], first["Status"], second["Status"]) == ("PARTIAL", "PARTIAL", "COMPLETED")
-        assert server_id(99) in first["Servers"][0]["Error"]
+        assert ONE in first["Servers"][0]["Error"]
 
     def test_a_failed_critical_server_skips_what_is_not_launched_and_leaves_what_is(
         self, orchestrator: Orchestrator, simulator: SimulatorControl

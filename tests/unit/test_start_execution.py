@@ -6,8 +6,9 @@ import pytest
 
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
+from drs_orchestrator.tasks import start_execution as task
 from drs_orchestrator.tasks.manage_plans import delete_plan, put_plan
-from drs_orchestrator.tasks.start_execution import start_execution
+from drs_orchestrator.tasks.start_request import read_start_request
 from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
@@ -19,8 +20,13 @@ BY_TAGS = plan({"WaveName": "web", "Region": REGION, "ServerTags": {"tier": "web
 
 @pytest.fixture
 def app(orchestrator: Orchestrator) -> App:
+    orchestrator.add_servers(ONE, server_id(2))
     put_plan(orchestrator.app, "shop", SHOP)
     return orchestrator.app
+
+
+def start_execution(app: App, body: object) -> dict[str, str]:
+    return task.start_execution(app, read_start_request(body))
 
 
 def faults(error: InvalidRequest | Conflict) -> dict[str, str]:
@@ -109,7 +115,9 @@ class TestWhatTheExecutionKnows:
         assert before["Waves"][0]["Servers"][0]["SourceServerId"] == ONE
 
         orchestrator.prepare(execution_id)
-        assert orchestrator.show(execution_id) == before | {"Status": "POLLING"}
+        after = orchestrator.show(execution_id)
+        del after["Waves"][0]["Servers"][0]["Name"]  # people's names for servers are asked of DRS when it is prepared
+        assert after == before | {"Status": "POLLING"}
 
     def test_the_plan_is_kept_as_it_was_at_the_start(self, app: App, orchestrator: Orchestrator) -> None:
         execution_id = start_execution(app, REQUEST)["executionId"]
@@ -155,7 +163,8 @@ class TestServerTags:
         [wave] = orchestrator.show(execution_id)["Waves"]
 
         assert [server["SourceServerId"] for server in wave["Servers"]] == chosen
-        assert len(simulator.calls("DescribeSourceServers")) == 4
+        without_ids = [call for call in simulator.calls("DescribeSourceServers") if not call["request"].get("filters")]
+        assert len(without_ids) == 5  # nine servers, two a page
 
     def test_servers_that_are_tagged_later_do_not_join_a_running_execution(
         self, app: App, orchestrator: Orchestrator

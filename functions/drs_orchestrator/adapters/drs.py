@@ -4,6 +4,7 @@ Clients exist per account and Region. Reads are retried by the SDK; StartRecover
 is a second launch, and it gets a long read time-out, because a launch of 25 servers can take tens of seconds.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,14 @@ from botocore.exceptions import (
 )
 
 from drs_orchestrator.domain.job import DrsJob, LaunchActionRun, LogEvent, ParticipatingServer
+from drs_orchestrator.domain.source import (
+    LaunchConfiguration,
+    RecoveryInstance,
+    RecoveryPoint,
+    RecoveryPoints,
+    Refusal,
+    SourceServer,
+)
 
 # The longest a StartRecovery call may still be waited for, in seconds; LaunchSettleSeconds has to be longer.
 START_RECOVERY_CONNECT_SECONDS = 5
@@ -34,16 +43,30 @@ _LAUNCH_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 1},
 )
 
+# For somebody who waits for the answer himself: rather no answer than one that comes too late.
+_BRIEF_CONFIG = Config(
+    connect_timeout=2, read_timeout=4, max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 2}
+)
+_STS_CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+
 _JOB_IDS_PER_CALL = 1000
-_SERVER_IDS_PER_CALL = 200
+SERVER_IDS_PER_CALL = 200
+_POINTS_PER_PAGE = 100
+
+# ISO 8601, as DRS writes it: "P0D", "PT15M", "P2DT1H32M12.136909S". Years and months never occur in a lag.
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
 
 
 class DrsUnavailable(Exception):
-    """DRS throttles, fails or can't be reached: nothing is known, ask again later; `retry_after` if it said when."""
+    """DRS throttles, fails or can't be reached: nothing is known, ask again later; `retry_after` if it said when.
 
-    def __init__(self, reason: str, retry_after: int | None = None) -> None:
+    `refusal` is set where asking again won't help before a person has changed something.
+    """
+
+    def __init__(self, reason: str, retry_after: int | None = None, refusal: Refusal | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.refusal = refusal
 
 
 class StartResult(StrEnum):
@@ -79,17 +102,28 @@ _RESULTS = {
 }
 
 
+_REFUSALS = {
+    "UninitializedAccountException": Refusal.NOT_INITIALISED,
+    "AccessDeniedException": Refusal.ACCESS_DENIED,
+}
+
+
 class Drs:
     """DRS of one account and Region."""
 
-    def __init__(self, client_for: Callable[[Config], Any]) -> None:
+    def __init__(self, client_for: Callable[[Config], Any], read_config: Config = _READ_CONFIG) -> None:
         self._client_for = client_for
+        self._read_config = read_config
         self._reader: Any = None
+
+    def connect(self) -> None:
+        """Make the client for reading now, so that threads may share it. Raises DrsUnavailable."""
+        self._read  # noqa: B018 - the property makes it
 
     @property
     def _read(self) -> Any:
         if self._reader is None:
-            self._reader = self._client_for(_READ_CONFIG)
+            self._reader = self._client_for(self._read_config)
         return self._reader
 
     def start_recovery(
@@ -143,7 +177,7 @@ class Drs:
     def instances_of_job(self, job_id: str, server_ids: Iterable[str]) -> dict[str, str]:
         """Source server id → EC2 instance id, for what `job_id` itself launched. Raises DrsUnavailable."""
         instances: dict[str, str] = {}
-        for ids in batched(server_ids, _SERVER_IDS_PER_CALL):
+        for ids in batched(server_ids, SERVER_IDS_PER_CALL):
             for item in self._pages("describe_recovery_instances", filters={"sourceServerIDs": list(ids)}):
                 if item.get("jobID") == job_id:
                     instances[item["sourceServerID"]] = item.get("ec2InstanceID") or item["recoveryInstanceID"]
@@ -154,14 +188,76 @@ class Drs:
 
         Raises DrsUnavailable.
         """
+        configuration = self.launch_configuration(server_id)
+        return configuration.post_launch_enabled if configuration else None
+
+    def launch_configuration(self, server_id: str) -> LaunchConfiguration | None:
+        """None when DRS won't tell. Raises DrsUnavailable."""
         try:
-            return bool(self._read.get_launch_configuration(sourceServerID=server_id).get("postLaunchEnabled", False))
+            answer = self._read.get_launch_configuration(sourceServerID=server_id)
         except ClientError as error:
             if _result(error) is StartResult.REFUSED:
                 return None
-            raise DrsUnavailable(_reason(error), _retry_after(error)) from error
+            raise self._unavailable(error) from error
         except BotoCoreError as error:
             raise DrsUnavailable(str(error)) from error
+        return LaunchConfiguration(
+            right_sizing=answer.get("targetInstanceTypeRightSizingMethod", ""),
+            disposition=answer.get("launchDisposition", ""),
+            post_launch_enabled=bool(answer.get("postLaunchEnabled", False)),
+        )
+
+    def recovery_instances(self, server_ids: Iterable[str]) -> list[RecoveryInstance]:
+        """Every recovery instance of these source servers, gone ones included. Raises DrsUnavailable."""
+        return [
+            RecoveryInstance(
+                instance_id=item.get("ec2InstanceID") or item["recoveryInstanceID"],
+                source_server_id=item.get("sourceServerID", ""),
+                job_id=item.get("jobID"),
+                is_drill=item.get("isDrill") is True,
+                state=item.get("ec2InstanceState", ""),
+            )
+            for ids in batched(server_ids, SERVER_IDS_PER_CALL)
+            for item in self._pages("describe_recovery_instances", filters={"sourceServerIDs": list(ids)})
+        ]
+
+    def recovery_points(self, server_id: str, pinned: str | None = None) -> RecoveryPoints:
+        """The newest complete point, and the pinned one; read page by page only as far as needed, newest first.
+
+        Raises DrsUnavailable.
+        """
+        newest = None
+        pages = self._pages(
+            "describe_recovery_snapshots",
+            sourceServerID=server_id,
+            order="DESC",
+            PaginationConfig={"PageSize": _POINTS_PER_PAGE},
+        )
+        for item in pages:
+            # One that is still being made has no timestamp yet: nothing can be launched from it.
+            time = _epoch(item.get("timestamp"))
+            if time is None:
+                continue
+            point = RecoveryPoint(item["snapshotID"], time)
+            newest = newest or point
+            if pinned in (None, point.snapshot_id):
+                return RecoveryPoints(newest, point if pinned else None)
+        return RecoveryPoints(newest)
+
+    def describe_source_servers(self, server_ids: Iterable[str]) -> dict[str, SourceServer]:
+        """The source servers DRS knows among `server_ids`; one it doesn't know is absent. Raises DrsUnavailable."""
+        found = {}
+        for ids in batched(server_ids, SERVER_IDS_PER_CALL):
+            for item in self._pages("describe_source_servers", filters={"sourceServerIDs": list(ids)}):
+                replication = item.get("dataReplicationInfo", {})
+                server = _source_server(item)
+                found[server["id"]] = SourceServer(
+                    source_server_id=server["id"],
+                    name=server["name"],
+                    replication_state=replication.get("dataReplicationState", ""),
+                    lag_seconds=_seconds(replication.get("lagDuration")),
+                )
+        return found
 
     def source_servers(self) -> Iterator[dict[str, Any]]:
         """Every source server as `{"id", "tags", "name"}`, page by page. Raises DrsUnavailable."""
@@ -170,22 +266,26 @@ class Drs:
 
     def names(self, server_ids: Iterable[str]) -> dict[str, str]:
         """Source server id → the name people know it by (tag Name, else host name). Raises DrsUnavailable."""
-        names = {}
-        for ids in batched(server_ids, _SERVER_IDS_PER_CALL):
-            for item in self._pages("describe_source_servers", filters={"sourceServerIDs": list(ids)}):
-                server = _source_server(item)
-                if server["name"]:
-                    names[server["id"]] = server["name"]
-        return names
+        return {
+            server.source_server_id: server.name
+            for server in self.describe_source_servers(server_ids).values()
+            if server.name
+        }
 
     def _pages(self, operation: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         try:
             for page in self._read.get_paginator(operation).paginate(**arguments):
                 yield from page.get("items", ())
         except ClientError as error:
-            raise DrsUnavailable(_reason(error), _retry_after(error)) from error
+            raise self._unavailable(error) from error
         except BotoCoreError as error:
             raise DrsUnavailable(str(error)) from error
+
+    def _unavailable(self, error: ClientError) -> DrsUnavailable:
+        if _code(error) == "ExpiredTokenException":
+            # The credentials of another account's role end with their hour: the next read enters it anew.
+            self._reader = None
+        return DrsUnavailable(_reason(error), _retry_after(error), _REFUSALS.get(_code(error)))
 
 
 class DrsAccounts:
@@ -204,6 +304,10 @@ class DrsAccounts:
             self._known[key] = Drs(lambda config: self._client(account_id, region, config))
         return self._known[key]
 
+    def briefly_at(self, account_id: str | None, region: str) -> Drs:
+        """The same with little patience, for reads that somebody waits for; never kept, and never to launch with."""
+        return Drs(lambda config: self._client(account_id, region, config), _BRIEF_CONFIG)
+
     def _client(self, account_id: str | None, region: str, config: Config) -> Any:
         session = self._enter(account_id) if account_id else self._session
         return session.client("drs", region_name=region, endpoint_url=self._endpoint_url, config=config)
@@ -211,7 +315,7 @@ class DrsAccounts:
     def _enter(self, account_id: str) -> boto3.Session:
         """Raises DrsUnavailable when the account's role can't be assumed: an account we can't enter is waited for."""
         try:
-            sts = self._session.client("sts")
+            sts = self._session.client("sts", config=_STS_CONFIG)
             me = sts.get_caller_identity()
             if me["Account"] == account_id:
                 return self._session
@@ -219,7 +323,9 @@ class DrsAccounts:
             role = f"arn:{partition}:iam::{account_id}:role/{self._target_role_name}"
             credentials = sts.assume_role(RoleArn=role, RoleSessionName="drs-orchestrator")["Credentials"]
         except ClientError as error:
-            raise DrsUnavailable(f"account {account_id} can't be entered: {_reason(error)}") from error
+            refusal = Refusal.NOT_ENTERED if _code(error) == "AccessDenied" else None
+            reason = f"account {account_id} can't be entered: {_reason(error)}"
+            raise DrsUnavailable(reason, refusal=refusal) from error
         except BotoCoreError as error:
             raise DrsUnavailable(f"account {account_id} can't be entered: {error}") from error
         return boto3.Session(
@@ -255,6 +361,15 @@ def _retry_after(error: ClientError) -> int | None:
 def _epoch(text: str | None) -> float | None:
     """DRS's times are strings, ISO 8601 with microseconds and an offset; Z is accepted too."""
     return datetime.fromisoformat(text).timestamp() if text else None
+
+
+def _seconds(duration: str | None) -> int | None:
+    """Whole seconds of an ISO 8601 duration; None for what is none."""
+    found = _DURATION.fullmatch(duration or "")
+    if not found:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _job(item: Mapping[str, Any]) -> DrsJob:

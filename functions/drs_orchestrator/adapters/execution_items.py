@@ -286,6 +286,7 @@ def job(execution_id: str, job: Job) -> dict[str, Any]:
         "Refusal": job.refusal,
         "Queued": job.queued or None,
         "UnknownWords": [unknown_word(word) for word in job.unknown_words] or None,
+        "Replaces": list(job.replaces) or None,
         "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
     }
 
@@ -314,6 +315,7 @@ def read_job(item: Mapping[str, Any]) -> Job:
             UnknownWord(word["Kind"], word["Word"], word["Time"], word.get("SourceServerId"))
             for word in item.get("UnknownWords", ())
         ),
+        replaces=tuple(item.get("Replaces", ())),
     )
 
 
@@ -336,6 +338,7 @@ def _progress(server: ServerProgress) -> dict[str, Any]:
         "T": server.timeout_detected or None,
         "E": server.expects_actions,
         "B": server.actions_began,
+        "K": server.skip_reason,
     }
     return {name: value for name, value in short.items() if value is not None}
 
@@ -353,6 +356,7 @@ def _read_progress(short: Mapping[str, Any]) -> ServerProgress:
         timeout_detected=short.get("T", False),
         expects_actions=short.get("E"),
         actions_began=short.get("B"),
+        skip_reason=short.get("K"),
     )
 
 
@@ -371,6 +375,7 @@ def new_server(
         "Name": name,
         "Impact": server.impact.value,
         "Status": server.status.value,
+        "Error": server.skip_reason,
         "TransitionHistory": [],
         "TimeoutDetected": False,
     }

@@ -204,7 +204,7 @@ class ExecutionStore:
         event = None
         if job.intent_time is None:
             intended = replace(intended, intent_time=now, polls_at_launch=execution.poll_count)
-            data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "Servers": len(job.servers)}
+            data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "Servers": len(job.to_launch)}
             event = Event(Kind.LAUNCH_REQUESTED, now, data=data)
         change = _Change(add={"ActiveJobs": {str(job.key)}}, only_if=_driven(execution))
         return intended if self._commit(execution, event, change, self._replace_job(execution, intended)) else None
@@ -221,8 +221,12 @@ class ExecutionStore:
 
     def apply(self, execution: Execution, update: JobUpdate, now: int) -> Job | None:
         """Write what an observation changed: servers first, then the job. None when somebody else was faster."""
-        self._each(update.changes, lambda change: self._change_server(execution, change, now))
+        self.change_servers(execution, update.changes, now)
         return self.save_job(execution, update.job, _servers_changed(update, now))
+
+    def change_servers(self, execution: Execution, changes: Sequence[ServerChange], now: int) -> None:
+        """Write what changes in servers' records. Safe to repeat."""
+        self._each(changes, lambda change: self._change_server(execution, change, now))
 
     def save_wave(self, execution: Execution, wave: Wave, now: int) -> bool:
         """Write a wave with a new status; False when its record has already moved on."""
@@ -430,6 +434,9 @@ class ExecutionStore:
             if current is None:
                 raise LookupError(f"no record of server {change.source_server_id} in {execution.execution_id}")
             status = ServerStatus(current["Status"])
+            if status is ServerStatus.SKIPPED:
+                # Nothing happens to it any more, and why it was skipped first is the reason that stays.
+                return
             to = change.status if change.status and may_follow(status, change.status) else None
             update = items.server_update(change, status, to, execution.poll_count + 1, now)
             update |= {"TableName": self._table_name, "Key": pack(key)}

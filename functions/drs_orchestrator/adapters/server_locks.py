@@ -7,11 +7,13 @@ because whoever wants it looks its owner up. The items have neither Status nor S
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from drs_orchestrator.adapters.table import client, pack, put_if, succeeds, unpack
 
 _PARALLEL_WRITES = 8
+_KEYS_PER_CALL = 100
 
 # A start locks first and records the execution right after: until then its locks have an owner nobody knows.
 _UNRECORDED_OWNER_SECONDS = 120
@@ -28,10 +30,11 @@ class LockedServer:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A server that another execution holds."""
+    """A server that another execution holds; `is_recorded` False: its start is not through yet."""
 
     server: LockedServer
     owner: str
+    is_recorded: bool = True
 
 
 class ServerLocks:
@@ -49,6 +52,22 @@ class ServerLocks:
             self.release(owner, servers)
         return sorted(held, key=lambda each: each.server)
 
+    def held(self, servers: Sequence[LockedServer], now: int) -> list[Held]:
+        """Those of the servers that an execution holds. Nothing is locked by looking."""
+        by_key = {_key(server)["ExecutionId"]: server for server in servers}
+        keys = [pack(_key(server)) for server in servers]
+        is_over = cache(self._is_over)
+        found = []
+        while keys:
+            batch, keys = keys[:_KEYS_PER_CALL], keys[_KEYS_PER_CALL:]
+            answer = self._dynamodb.batch_get_item(RequestItems={self._table_name: {"Keys": batch}})
+            keys += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
+            for lock in map(unpack, answer["Responses"].get(self._table_name, ())):
+                over = is_over(lock["Owner"])
+                if not _is_void(lock, over, now):
+                    found.append(Held(by_key[lock["ExecutionId"]], lock["Owner"], over is not None))
+        return sorted(found, key=lambda each: each.server)
+
     def release(self, owner: str, servers: Iterable[LockedServer]) -> None:
         """Give back what `owner` holds among the servers; locks of others stay."""
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
@@ -61,15 +80,11 @@ class ServerLocks:
             if "Item" not in answer:
                 continue
             current = unpack(answer["Item"])
-            if not self._is_void(current, now):
+            if not _is_void(current, self._is_over(current["Owner"]), now):
                 return Held(server, current["Owner"])
             if self._put(lock, "#Owner = :owner", current["Owner"]):
                 break
         return None
-
-    def _is_void(self, lock: dict[str, Any], now: int) -> bool:
-        is_over = self._is_over(lock["Owner"])
-        return now - lock["LockedTime"] > _UNRECORDED_OWNER_SECONDS if is_over is None else is_over
 
     def _put(self, lock: dict[str, Any], condition: str, owner: str) -> bool:
         return put_if(
@@ -90,6 +105,10 @@ class ServerLocks:
             ExpressionAttributeNames={"#Owner": "Owner"},
             ExpressionAttributeValues={":owner": {"S": owner}},
         )
+
+
+def _is_void(lock: dict[str, Any], is_over: bool | None, now: int) -> bool:
+    return now - lock["LockedTime"] > _UNRECORDED_OWNER_SECONDS if is_over is None else is_over
 
 
 def _key(server: LockedServer) -> dict[str, str]:

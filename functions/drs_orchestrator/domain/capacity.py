@@ -24,7 +24,7 @@ def quota_reason(in_use: Sequence[DrsJob], drs_said: str) -> str:
 def whose_job(in_use: Sequence[DrsJob], job: Job, drs_said: str) -> str:
     """Which unfinished job, started by somebody else, holds one of our servers."""
     for other in in_use:
-        shared = sorted({server.source_server_id for server in other.servers} & set(job.servers))
+        shared = sorted({server.source_server_id for server in other.servers} & set(job.to_launch))
         if shared:
             execution = other.tags.get(EXECUTION_TAG)
             owner = f"execution {execution}" if execution else f"{other.initiated_by}, not by DRS Orchestrator"

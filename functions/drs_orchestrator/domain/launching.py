@@ -40,7 +40,7 @@ def find_own_job(execution_id: str, execution_type: ExecutionType, job: Job, see
     for candidate in candidates:
         if _has_tags(candidate.tags, wanted):
             return candidate
-    servers = set(job.servers)
+    servers = set(job.to_launch)
     for candidate in candidates:
         if (
             EXECUTION_TAG not in candidate.tags

@@ -1,7 +1,13 @@
-"""From a plan to the wave and job records of a new execution: one job for every 100 servers of a wave."""
+"""From a plan to the wave and job records of a new execution: one job for every 100 servers of a wave.
+
+Servers that the start decided not to launch are SKIPPED from the beginning; a job of nothing else is finished.
+"""
+
+from dataclasses import replace
 
 from drs_orchestrator.domain import plan as plans
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress, Wave
+from drs_orchestrator.domain.statuses import ServerStatus
 
 
 def lay_out(plan: plans.Plan) -> tuple[list[Wave], list[Job]]:
@@ -37,10 +43,15 @@ def _jobs(index: int, wave: plans.Wave) -> list[Job]:
             wave_name=wave.name,
             region=wave.region,
             account_id=wave.account_id,
-            servers={
-                server.source_server_id: ServerProgress(impact=server.impact, snapshot_id=server.recovery_snapshot_id)
-                for server in servers
-            },
+            servers={server.source_server_id: _server(server) for server in servers},
+            finished=all(server.skip_reason is not None for server in servers),
         )
         for number, servers in enumerate(plans.chunk(wave.servers))
     ]
+
+
+def _server(server: plans.Server) -> ServerProgress:
+    progress = ServerProgress(impact=server.impact, snapshot_id=server.recovery_snapshot_id)
+    if server.skip_reason is None:
+        return progress
+    return replace(progress, status=ServerStatus.SKIPPED, detailed=True, skip_reason=server.skip_reason)

@@ -263,7 +263,7 @@ class _WaveOutline:
     def of(cls, index: int, wave: object) -> "_WaveOutline":
         fields = wave if isinstance(wave, Mapping) else {}
         name = fields.get("WaveName")
-        minimum = fields.get("MinimumLaunched")
+        minimum: Any = fields.get("MinimumLaunched")
         return cls(
             pointer=f"/Waves/{index}",
             name=name if isinstance(name, str) else None,

@@ -100,15 +100,15 @@ def observe(job: Job, seen: JobObservation, execution_type: ExecutionType, limit
 def refuse(job: Job, reason: str) -> JobUpdate:
     """The job after DRS definitely refused to start it: every server of it has failed, in DRS's words."""
     error = f"DRS refused to start the launch: {reason}"
-    servers = {
-        server_id: replace(server, status=ServerStatus.FAILED, detailed=True)
-        for server_id, server in job.servers.items()
+    failed = {
+        server_id: replace(job.servers[server_id], status=ServerStatus.FAILED, detailed=True)
+        for server_id in job.to_launch
     }
     changes = tuple(
         ServerChange(server_id, job.key, ServerStatus.FAILED, error=error, next_step=next_step(reason))
-        for server_id in servers
+        for server_id in failed
     )
-    return JobUpdate(replace(job, servers=servers, finished=True, status_reason=error), changes, True)
+    return JobUpdate(replace(job, servers={**job.servers, **failed}, finished=True, status_reason=error), changes, True)
 
 
 def _observe_missing(

@@ -80,6 +80,11 @@ class Execution:
     questions: int = 0
     head: Head = NO_HISTORY
 
+    @property
+    def may_replace_live(self) -> bool:
+        """Only a RECOVERY ever may: a DRILL never removes an instance of a recovery, whatever its record says."""
+        return self.replace_live and self.execution_type is ExecutionType.RECOVERY
+
 
 @dataclass(frozen=True, slots=True)
 class Wave:
@@ -127,6 +132,8 @@ class ServerProgress:
     # When its post-launch actions began: DRS's time of the SSM agent's discovery; without one, the first look that
     # showed a run, which may be an interval late.
     actions_began: int | None = None
+    # Why a SKIPPED server is not launched although its job is; None when its whole wave is skipped.
+    skip_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,15 @@ class Job:
     queued: bool = False
     # At most vocabulary.MAX_UNKNOWN_WORDS.
     unknown_words: tuple[UnknownWord, ...] = ()
+    # The living instances of earlier recoveries that its launch removes, as the history was last told.
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def to_launch(self) -> tuple[str, ...]:
+        """The servers StartRecovery names: all but those that are SKIPPED."""
+        return tuple(
+            server_id for server_id, server in self.servers.items() if server.status is not ServerStatus.SKIPPED
+        )
 
     @property
     def is_begun(self) -> bool:

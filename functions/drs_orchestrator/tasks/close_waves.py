@@ -86,8 +86,9 @@ def _skip(job: Job, reason: str) -> JobUpdate:
         for server_id, server in job.servers.items()
     }
     changes = tuple(
-        ServerChange(server_id, job.key, ServerStatus.SKIPPED, error=reason)
+        ServerChange(server_id, job.key, ServerStatus.SKIPPED, error=server.skip_reason or reason)
         for server_id, server in job.servers.items()
-        if server.status is not ServerStatus.SKIPPED
+        # One with a reason of its own was skipped before: whoever did may have died before its record was written.
+        if server.status is not ServerStatus.SKIPPED or server.skip_reason
     )
     return JobUpdate(replace(job, servers=servers, finished=True), changes, True)

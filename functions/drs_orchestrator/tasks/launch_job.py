@@ -2,6 +2,9 @@
 
 Safe to repeat at any point: an intent without a job is looked up in DRS before StartRecovery is called again, and
 not before the earlier call can no longer take effect.
+
+A launch removes the earlier recovery instances of its servers. Immediately before it DRS is asked for them: a server
+that lives on an instance of an earlier recovery is not launched, unless the execution may replace it.
 """
 
 from collections.abc import Sequence
@@ -12,12 +15,14 @@ from drs_orchestrator.adapters.drs import Drs, DrsUnavailable, StartOutcome, Sta
 from drs_orchestrator.adapters.launch_queue import Place
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.capacity import quota_reason, whose_job
+from drs_orchestrator.domain.guard import guarded, live_instance_remedy, living_recoveries
 from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
 from drs_orchestrator.domain.progress import refuse
-from drs_orchestrator.domain.records import Execution, Job
-from drs_orchestrator.domain.statuses import ExecutionType
+from drs_orchestrator.domain.records import Execution, Job, ServerChange
+from drs_orchestrator.domain.source import RecoveryInstance
+from drs_orchestrator.domain.statuses import ExecutionType, ServerStatus
 from drs_orchestrator.observability import logger
 
 # Jobs end within hours; whatever occupies DRS now was started within this time.
@@ -26,8 +31,8 @@ _JOBS_IN_USE_SECONDS = 2 * 24 * 3600
 
 class Launch(StrEnum):
     """What became of one job: known to DRS, held back for a reason in its record, refused for good, certainly not
-    launched by an earlier call and not to be launched now, or left alone because somebody else has written its record
-    meanwhile."""
+    launched by an earlier call and not to be launched (now, or because all its servers are skipped), or left alone
+    because somebody else has written its record meanwhile."""
 
     LAUNCHED = "LAUNCHED"
     WAITING = "WAITING"
@@ -72,11 +77,21 @@ def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str], f
         return Attempt(Launch.NOT_LAUNCHED)
     if ahead:
         return _queue(app, execution, job, f"waiting: place {len(ahead) + 1} in the queue, after {ahead[-1]}")
-    intended = app.executions.record_intent(execution, job, app.clock())
+    try:
+        living = living_recoveries(drs.recovery_instances(job.to_launch)) if job.to_launch else ()
+    except DrsUnavailable as error:
+        reason = f"waiting: DRS can't be asked which of the servers live on recovery instances: {error}"
+        return _hold(app, execution, job, reason, retry_after=error.retry_after)
+    cleared = _clear(app, execution, job, living)
+    if cleared is None:
+        return Attempt(Launch.SUPERSEDED)
+    if not cleared.to_launch:
+        return _finish_unlaunched(app, execution, cleared)
+    intended = app.executions.record_intent(execution, cleared, app.clock())
     if intended is None:
         return Attempt(Launch.SUPERSEDED)
     outcome = drs.start_recovery(
-        {server_id: server.snapshot_id for server_id, server in job.servers.items()},
+        {server_id: intended.servers[server_id].snapshot_id for server_id in intended.to_launch},
         is_drill=execution.execution_type is ExecutionType.DRILL,
         tags=job_tags(execution.execution_id, job),
     )
@@ -90,6 +105,68 @@ def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str], f
         reason=outcome.reason,
     )
     return _conclude(app, drs, execution, intended, outcome)
+
+
+def _clear(app: App, execution: Execution, job: Job, living: Sequence[RecoveryInstance]) -> Job | None:
+    """The job as it may be launched; None when somebody else has written its record meanwhile. What its launch
+    removes, and what is spared, stands in the history before it happens."""
+    if execution.may_replace_live:
+        ids = tuple(sorted(instance.instance_id for instance in living))
+        if not ids or ids == job.replaces:
+            return job
+        replaced = [
+            {"SourceServerId": instance.source_server_id, "InstanceId": instance.instance_id} for instance in living
+        ]
+        data = {"WaveName": job.wave_name, "Instances": replaced}
+        event = Event(Kind.LIVE_INSTANCES_REPLACED, app.clock(), execution.started_by, execution.reason, data)
+        return app.executions.save_job(execution, replace(job, replaces=ids), event)
+    return _guard(app, execution, job, living)
+
+
+def _guard(app: App, execution: Execution, job: Job, living: Sequence[RecoveryInstance]) -> Job | None:
+    """The job without the servers that live on these instances.
+
+    The job's record comes first, so that no later attempt launches a server whose own record says SKIPPED; that one is
+    written before the intent, and again by whoever comes after a crash.
+    """
+    if living:
+        spared = guarded(job, living)
+        servers = [
+            {"SourceServerId": server_id, "Error": spared.servers[server_id].skip_reason}
+            for server_id in job.to_launch
+            if server_id not in spared.to_launch
+        ]
+        event = Event(Kind.SERVERS_GUARDED, app.clock(), data={"WaveName": job.wave_name, "Servers": servers})
+        saved = app.executions.save_job(execution, spared, event)
+        if saved is None:
+            return None
+        job = saved
+        logger.warning(
+            "servers guarded",
+            execution_id=execution.execution_id,
+            plan_id=execution.plan_id,
+            wave=job.wave_name,
+            instances=[instance.instance_id for instance in living],
+        )
+    changes = tuple(
+        ServerChange(
+            server_id,
+            job.key,
+            ServerStatus.SKIPPED,
+            error=server.skip_reason,
+            next_step=live_instance_remedy(execution.execution_type, execution.plan_id),
+        )
+        for server_id, server in job.servers.items()
+        if server.skip_reason is not None
+    )
+    app.executions.change_servers(execution, changes, app.clock())
+    return job
+
+
+def _finish_unlaunched(app: App, execution: Execution, job: Job) -> Attempt:
+    finished = replace(job, finished=True, queued=False, status_reason=None)
+    saved = app.executions.save_job(execution, finished)
+    return Attempt(Launch.NOT_LAUNCHED if saved else Launch.SUPERSEDED)
 
 
 def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: StartOutcome) -> Attempt:
@@ -153,6 +230,6 @@ def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Attemp
             queued=False,
         )
         data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "RecoveryJobId": drs_job.job_id}
-        event = Event(Kind.LAUNCH_STARTED, app.clock(), data={**data, "Servers": len(job.servers)})
+        event = Event(Kind.LAUNCH_STARTED, app.clock(), data={**data, "Servers": len(job.to_launch)})
         job = app.executions.save_job(execution, launched, event) or app.executions.job(execution, job.key)
     return Attempt(Launch.LAUNCHED)

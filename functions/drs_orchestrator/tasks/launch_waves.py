@@ -137,8 +137,10 @@ def _launch_all(
     forbidden: str | None,
 ) -> dict[JobKey, Attempt]:
     """Try every job that has no DRS job yet and has not been tried in this invocation."""
-    results: dict[JobKey, Attempt] = {}
-    waiting = [job for job in jobs if not job.finished and job.job_id is None and job.key not in tried]
+    untried = [job for job in jobs if job.job_id is None and job.key not in tried]
+    # All of whose servers are skipped.
+    results = {job.key: Attempt(Launch.NOT_LAUNCHED) for job in untried if job.finished and not job.is_begun}
+    waiting = [job for job in untried if not job.finished]
     if forbidden:
         waiting = [job for job in waiting if job.is_begun]
     by_place: dict[Place, list[Job]] = defaultdict(list)

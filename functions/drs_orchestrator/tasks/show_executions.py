@@ -1,6 +1,7 @@
 """Assemble an execution's document from its records, and list executions by status."""
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 from drs_orchestrator.adapters import execution_items as items
@@ -123,6 +124,9 @@ def _job(job: Job) -> dict[str, Any]:
 
 def _server(execution: Execution, job: Job, record: dict[str, Any]) -> dict[str, Any]:
     progress = job.servers[record["SourceServerId"]]
+    if progress.skip_reason is not None:
+        # Its job may have been launched; it was not.
+        job = replace(job, job_id=None, launch_time=None, intent_time=None)
     settled = _is_settled(progress)
     polls = record.get("Polls", 0) if settled or execution.status.is_final else execution.poll_count
     return _without_none(

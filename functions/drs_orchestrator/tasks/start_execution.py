@@ -1,60 +1,57 @@
 """Start an execution: snapshot the plan, record it, start its first driver."""
 
-import hashlib
-import json
-import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs_orchestrator.adapters.drs import DrsUnavailable
 from drs_orchestrator.adapters.execution_store import ClientToken
-from drs_orchestrator.adapters.server_locks import LockedServer
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.history import Event, Kind
-from drs_orchestrator.domain.plan import Plan, Server, Wave, find_faults, plan_from_document, plan_to_document
+from drs_orchestrator.domain.plan import Plan, plan_from_document
+from drs_orchestrator.domain.preflight import Finding, with_skips
 from drs_orchestrator.domain.records import Execution
-from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
-from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
+from drs_orchestrator.domain.statuses import ExecutionStatus
+from drs_orchestrator.errors import Conflict
 from drs_orchestrator.observability import logger
+from drs_orchestrator.tasks.manage_plans import get_plan
+from drs_orchestrator.tasks.preflight import examine, locked_servers
+from drs_orchestrator.tasks.resolve_tags import resolve_tags
+from drs_orchestrator.tasks.start_request import StartRequest
 
-_PLAN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
-_FIELDS = ("PlanId", "ExecutionType", "ClientToken")
 _TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600
+_MAX_SKIPPED_IN_HISTORY = 500
 
 
-def start_execution(app: App, request: object) -> dict[str, str]:
-    """`{"PlanId", "ExecutionType": DRILL|RECOVERY, "ClientToken"?}` → `{"executionId", "status": "PENDING"}`.
+def start_execution(app: App, request: StartRequest, caller: str = "unknown") -> dict[str, str]:
+    """`{"executionId", "status": "PENDING"}`; `caller` is the ARN of who asked.
 
-    The same ClientToken with the same request gives the same execution. Raises InvalidRequest with every fault,
-    NotFound (plan), Conflict (token used otherwise; servers that another execution holds; tags that select nothing),
-    ServiceBusy (DRS can't be asked).
+    The same ClientToken with the same request gives the same execution. Raises NotFound (plan), Conflict (token used
+    otherwise; an ERROR of pre-flight on a CRITICAL server; servers that another execution holds; tags that select
+    nothing), ServiceBusy (DRS can't be asked which servers the tags select). OPTIONAL servers with an ERROR of
+    pre-flight are recorded as SKIPPED.
     """
-    plan_id, execution_type, token = _read(request)
-    digest = hashlib.sha256(json.dumps([plan_id, execution_type]).encode()).hexdigest()
+    token, digest = request.client_token, request.digest
     if token and (replayed := _replay(app, token, digest)):
         return replayed
-    document = app.plans.get(plan_id)
-    if document is None:
-        raise NotFound(f"There is no plan {plan_id}. GET /plans lists those there are.")
-    plan = _resolve_tags(app, plan_from_document(document))
+    plan = _checked(app, request)
     now = app.clock()
     execution = Execution(
         execution_id=_new_id(now),
         plan_id=plan.plan_id,
         plan_name=plan.name,
-        execution_type=ExecutionType(execution_type),
+        execution_type=request.execution_type,
         status=ExecutionStatus.PENDING,
         start_time=now,
         generation=1,
         driver_started=now,
         launch_actions_timeout=minutes * 60 if (minutes := plan.launch_actions_timeout_minutes) else None,
+        started_by=caller,
+        reason=request.reason,
+        replace_live=request.replace_live,
     )
-    servers = _servers(app, plan)
+    servers = locked_servers(app, plan)
     held = app.locks.acquire(execution.execution_id, servers, now)
     if held:
         raise Conflict(
@@ -73,6 +70,7 @@ def start_execution(app: App, request: object) -> dict[str, str]:
             "ReplaceLive": execution.replace_live,
             "SkipApprovals": execution.skip_approvals,
             "RetryOf": execution.retry_of,
+            "SkippedServers": _skipped_servers(plan),
         },
     )
     if not app.executions.create(execution, plan, client_token, event):
@@ -81,26 +79,48 @@ def start_execution(app: App, request: object) -> dict[str, str]:
         if token and (replayed := _replay(app, token, digest)):
             return replayed
         raise Conflict("The execution could not be recorded; send the request again.")
-    logger.info("execution started", execution_id=execution.execution_id, plan_id=plan_id, type=execution_type)
+    logger.info(
+        "execution started",
+        execution_id=execution.execution_id,
+        plan_id=plan.plan_id,
+        type=request.execution_type.value,
+        started_by=caller,
+        replace_live=request.replace_live,
+    )
     _start_driver(app, execution)
     return {"executionId": execution.execution_id, "status": execution.status.value}
 
 
-def _read(request: object) -> tuple[str, str, str | None]:
-    if not isinstance(request, Mapping):
-        raise InvalidRequest("The body must be a JSON object with PlanId and ExecutionType.")
-    unknown = f"Unknown field; known are {', '.join(_FIELDS)}."
-    details = [_fault(f"/{name}", unknown) for name in request if name not in _FIELDS]
-    plan_id, execution_type, token = (request.get(name) for name in _FIELDS)
-    if not isinstance(plan_id, str) or not _PLAN_ID.fullmatch(plan_id):
-        details.append(_fault("/PlanId", "PlanId is required: the id of a stored plan."))
-    if not isinstance(execution_type, str) or execution_type not in ExecutionType.__members__:
-        details.append(_fault("/ExecutionType", "ExecutionType is required: DRILL or RECOVERY."))
-    if "ClientToken" in request and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
-        details.append(_fault("/ClientToken", "ClientToken must be 1 to 64 printable ASCII characters without spaces."))
-    if details:
-        raise InvalidRequest("The request has faults; each is listed in details.", details)
-    return str(plan_id), str(execution_type), token
+def _checked(app: App, request: StartRequest) -> Plan:
+    """The plan as it is to be recorded, or the refusal."""
+    plan = resolve_tags(app, plan_from_document(get_plan(app, request.plan_id)))
+    examination = examine(app, plan, request.execution_type, replace_live=request.replace_live)
+    if examination.verdict.refusing:
+        raise _refused(examination.verdict.refusing)
+    return with_skips(plan, examination.verdict.skips)
+
+
+def _skipped_servers(plan: Plan) -> list[dict[str, str]] | None:
+    """For the history, whose entries have to fit a record; the execution's copy of the plan names every one."""
+    skipped = [
+        {"SourceServerId": server.source_server_id, "Reason": server.skip_reason}
+        for wave in plan.waves
+        for server in wave.servers
+        if server.skip_reason is not None
+    ]
+    return skipped[:_MAX_SKIPPED_IN_HISTORY] or None
+
+
+def _refused(findings: Sequence[Finding]) -> Conflict:
+    more = f" There are {len(findings) - 1} more such findings, listed in details." if len(findings) > 1 else ""
+    return Conflict(
+        f"Pre-flight refuses the start: {findings[0].message}{more}",
+        [
+            _fault(f"/{finding.source_server_id or finding.wave_name or ''}", finding.message)
+            | {"severity": finding.severity.value, "check": finding.check, "remedy": finding.remedy}
+            for finding in findings
+        ],
+    )
 
 
 def _fault(pointer: str, message: str) -> dict[str, str]:
@@ -129,44 +149,6 @@ def _start_driver(app: App, execution: Execution) -> None:
         logger.exception("the driver could not be started yet", execution_id=execution.execution_id)
 
 
-def _servers(app: App, plan: Plan) -> list[LockedServer]:
-    return [
-        LockedServer(wave.account_id or app.account_id, wave.region, server.source_server_id)
-        for wave in plan.waves
-        for server in wave.servers
-    ]
-
-
 def _new_id(now: int) -> str:
     """Sortable by time, readable over the telephone, short enough for a state machine execution's name."""
     return f"exec-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-
-
-def _resolve_tags(app: App, plan: Plan) -> Plan:
-    """The plan with the servers its tags select now; from here on the execution knows only these."""
-    if not any(wave.server_tags for wave in plan.waves):
-        return plan
-    resolved = replace(plan, waves=tuple(_resolve(app, index, wave) for index, wave in enumerate(plan.waves)))
-    faults = find_faults(plan_to_document(resolved))
-    if faults:
-        details = [_fault(fault.pointer, fault.message) for fault in faults]
-        raise Conflict("The servers that the plan's tags select now don't make a valid plan.", details)
-    return resolved
-
-
-def _resolve(app: App, index: int, wave: Wave) -> Wave:
-    if not wave.server_tags:
-        return wave
-    wanted = wave.server_tags.items()
-    try:
-        found = [
-            server["id"]
-            for server in app.drs.at(wave.account_id, wave.region).source_servers()
-            if wanted <= server["tags"].items()
-        ]
-    except DrsUnavailable as error:
-        raise ServiceBusy(f"DRS in {wave.region} could not be asked for wave {wave.name}'s servers: {error}") from error
-    if not found:
-        message = f"ServerTags of wave {wave.name} select no source server in {wave.region}; correct tags or Region."
-        raise Conflict(message, [_fault(f"/Waves/{index}/ServerTags", message)])
-    return replace(wave, server_tags=None, servers=tuple(Server(server_id) for server_id in sorted(found)))

@@ -4,7 +4,6 @@ Each is one conditional write together with its entry in the history; the driver
 lost, the reconciler wakes it. Who comes second is told what has been decided already.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,10 +17,8 @@ from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.steering import PauseRequest, QuestionKind, Stop, StopKind
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
 from drs_orchestrator.observability import logger
+from drs_orchestrator.tasks.reasons import REASON_FAULT, is_reason
 
-MAX_REASON_CHARACTERS = 500
-
-_REASON = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{MAX_REASON_CHARACTERS}}}")
 # How often a decision that met a change of the execution is made again on what it has become.
 _TRIES = 5
 
@@ -220,10 +217,8 @@ def _operator(
     unknown = f"Unknown field; known are {', '.join(fields)}."
     details = [_fault(f"/{name}", unknown) for name in request if name not in fields]
     reason = request.get("Reason")
-    if reason is not None and not (isinstance(reason, str) and _REASON.fullmatch(reason) and reason.strip()):
-        details.append(
-            _fault("/Reason", f"Reason must be a text of 1 to {MAX_REASON_CHARACTERS} characters on one line.")
-        )
+    if reason is not None and not is_reason(reason):
+        details.append(_fault("/Reason", REASON_FAULT))
     if reason is None and reason_required:
         details.append(_fault("/Reason", "Reason is required: say why, in a sentence."))
     if details:

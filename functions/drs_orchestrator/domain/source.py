@@ -1,0 +1,72 @@
+"""What DRS says about source servers and what was launched from them, as the domain sees it.
+
+Shapes follow botocore's `drs` service model; states are open strings, kept as they came. Times are epoch seconds.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# EC2's words for an instance that no launch can remove any more: it is gone, or about to be.
+_GONE = frozenset({"SHUTTING-DOWN", "TERMINATED", "NOT_FOUND"})
+
+
+class Refusal(StrEnum):
+    """Why DRS of an account and Region can't be used by anybody until a person has changed something there."""
+
+    NOT_ENTERED = "NOT_ENTERED"
+    NOT_INITIALISED = "NOT_INITIALISED"
+    ACCESS_DENIED = "ACCESS_DENIED"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceServer:
+    """One DescribeSourceServers item. `name`: the tag Name, else the host name; `lag_seconds` None: DRS gives none."""
+
+    source_server_id: str
+    name: str | None
+    replication_state: str
+    lag_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryInstance:
+    """One DescribeRecoveryInstances item; `job_id` is the DRS job that launched it.
+
+    `is_drill` is False unless DRS says that it is one: an instance that might be production is treated as such.
+    """
+
+    instance_id: str
+    source_server_id: str
+    job_id: str | None
+    is_drill: bool
+    state: str
+
+    @property
+    def is_living(self) -> bool:
+        """Whether a new launch of its source server would remove it."""
+        return self.state not in _GONE
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPoint:
+    """One DescribeRecoverySnapshots item that is complete."""
+
+    snapshot_id: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPoints:
+    """What pre-flight wants of a server's points: the newest, and the pinned one if the plan pins one; None: none."""
+
+    newest: RecoveryPoint | None
+    pinned: RecoveryPoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchConfiguration:
+    """GetLaunchConfiguration: `right_sizing` NONE, BASIC, IN_AWS; `disposition` STARTED, STOPPED; open strings."""
+
+    right_sizing: str
+    disposition: str
+    post_launch_enabled: bool
