@@ -34,7 +34,7 @@ class App:
 
     @cached_property
     def locks(self) -> ServerLocks:
-        return ServerLocks(self.settings.execution_table, self.executions.is_over)
+        return ServerLocks(self.settings.execution_table, self.executions.is_over, self.executions.has_lost)
 
     @cached_property
     def queue(self) -> LaunchQueue:

@@ -49,6 +49,11 @@ class ClientToken:
     request_digest: str
     expires: int
 
+    @property
+    def record(self) -> str:
+        """Where the table keeps it; tells nothing of the token."""
+        return items.token_record(self.token)
+
 
 @dataclass(frozen=True, slots=True)
 class _Change:
@@ -78,9 +83,24 @@ class ExecutionStore:
 
     # -- start -----------------------------------------------------------------------------------------------------
 
+    def claim(self, execution_id: str, token: ClientToken) -> bool:
+        """Give the token to the start of this execution; an earlier start that has recorded nothing loses it, and
+        with it the right to record. False when an execution has been recorded with the token."""
+        return put_if(
+            self._dynamodb,
+            TableName=self._table_name,
+            Item=pack(items.token(token.token, execution_id, token.request_digest, token.expires)),
+            ConditionExpression="attribute_not_exists(Recorded)",
+        )
+
+    def has_lost(self, execution_id: str, token_record: str) -> bool:
+        """Whether a later start has taken the token from this one: the execution will never be recorded then."""
+        item = self._get(items.token_key(token_record))
+        return item is not None and item["StartedExecutionId"] != execution_id
+
     def create(self, execution: Execution, plan: Plan, token: ClientToken | None, event: Event) -> bool:
-        """Write header, plan pieces, token and the history's first entry, all or nothing. False when the token has
-        been used before."""
+        """Write header, plan pieces, token and the history's first entry, all or nothing. False when the token is no
+        longer this start's."""
         text = json.dumps(plan_to_document(plan), separators=(",", ":"))
         pieces = [text[i : i + _PIECE_CHARACTERS] for i in range(0, len(text), _PIECE_CHARACTERS)]
         entry = seal(execution.execution_id, NO_HISTORY, event)
@@ -88,15 +108,13 @@ class ExecutionStore:
         writes = [self._put(header), self._put(items.history_entry(execution.execution_id, entry))]
         writes += [self._put(items.plan_piece(execution.execution_id, i, piece)) for i, piece in enumerate(pieces)]
         if token:
-            writes.append(
-                self._put(items.token(token.token, execution.execution_id, token.request_digest, token.expires))
-            )
+            writes.append(self._record_token(execution.execution_id, token))
         return self._transact(writes) is _Fate.DONE
 
     def used_token(self, token: str) -> tuple[str, str] | None:
-        """(execution id, request digest) the token was first used with."""
-        item = self._get(items.token_key(token))
-        return (item["StartedExecutionId"], item["RequestDigest"]) if item else None
+        """(execution id, request digest) of the execution that was recorded with the token."""
+        item = self._get(items.token_key(items.token_record(token)))
+        return (item["StartedExecutionId"], item["RequestDigest"]) if item and item.get("Recorded") else None
 
     def plan(self, execution_id: str) -> Plan:
         """The plan as it was when the execution was started."""
@@ -411,6 +429,17 @@ class ExecutionStore:
 
     def _put_once(self, record: dict[str, Any]) -> None:
         put_if(self._dynamodb, **self._put(record)["Put"])
+
+    def _record_token(self, execution_id: str, token: ClientToken) -> dict[str, Any]:
+        item = items.token(token.token, execution_id, token.request_digest, token.expires, recorded=True)
+        return {
+            "Put": {
+                "TableName": self._table_name,
+                "Item": pack(item),
+                "ConditionExpression": "StartedExecutionId = :id AND attribute_not_exists(Recorded)",
+                "ExpressionAttributeValues": {":id": {"S": execution_id}},
+            }
+        }
 
     def _replace_job(self, execution: Execution, job: Job) -> dict[str, Any]:
         return {
