@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -122,7 +123,7 @@ class World:
         self.random = Random(f"world/{seed}")
         self.interference = interference or Interference()
         self.records = Records()
-        self.dynamodb = DynamoDb(self._written)
+        self.dynamodb = DynamoDb(self._written, lambda: self.now)
         for name, logical_id in _TABLES.items():
             self.dynamodb.create_table(name, template()["Resources"][logical_id]["Properties"])
         clock = Clock(wall=lambda: START)
@@ -498,11 +499,11 @@ class _OneThread:
         return iter([function(thing) for thing in things])
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        future = mock.Mock(spec=["result"])
+        future: Future[Any] = Future()
         try:
-            future.result.return_value = function(*arguments)
+            future.set_result(function(*arguments))
         except BaseException as error:  # noqa: BLE001 - as a future does: raised where the result is asked for
-            future.result.side_effect = error
+            future.set_exception(error)
         return future
 
 
@@ -528,6 +529,8 @@ def virtual_aws() -> Iterator[None]:
             clients[key] = make_client(session, service, **settings)
         return clients[key]
 
+    get_paginator = cache(BaseClient.get_paginator)
+
     def call(caller: BaseClient, operation: str, params: dict[str, Any]) -> Any:
         return _worlds[-1].call(caller, operation, params)
 
@@ -538,6 +541,8 @@ def virtual_aws() -> Iterator[None]:
         boto3.setup_default_session()
         stack.enter_context(mock.patch.object(boto3.Session, "client", client))
         stack.enter_context(mock.patch.object(BaseClient, "_make_api_call", call))
+        # A client makes a class for each of its paginators, which takes longer than asking for its pages.
+        stack.enter_context(mock.patch.object(BaseClient, "get_paginator", get_paginator))
         modules = [importlib.import_module(handler.__module__) for handler in _handlers().values()]
         for module in modules:
             stack.enter_context(mock.patch.object(module, "app", _current_app))

@@ -34,6 +34,9 @@ _LAUNCH_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 1},
 )
 
+# Jobs end within hours; whatever occupies DRS now was started within this time.
+_JOBS_IN_USE_SECONDS = 2 * 24 * 3600
+
 _JOB_IDS_PER_CALL = 1000
 _SERVER_IDS_PER_CALL = 200
 
@@ -134,6 +137,10 @@ class Drs:
         # The service model's pattern accepts a trailing Z only.
         since = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return [_job(item) for item in self._pages("describe_jobs", filters={"fromDate": since})]
+
+    def jobs_in_use(self, now: float) -> list[DrsJob]:
+        """The jobs that count against DRS's quotas: those that are not completed. Raises DrsUnavailable."""
+        return [job for job in self.jobs_since(now - _JOBS_IN_USE_SECONDS) if not job.is_completed]
 
     def job_log(self, job_id: str) -> list[LogEvent]:
         """The job's log in order of time. Raises DrsUnavailable."""

@@ -133,8 +133,15 @@ class ExecutionStore:
         A broken header must not keep its servers locked or others waiting for its turn.
         """
         item = self._get(items.header_key(execution_id))
-        status = str(item.get("Status")) if item else ""
-        return ExecutionStatus(status).is_final if status in ExecutionStatus.__members__ else None
+        if item is None or str(item.get("Status")) not in ExecutionStatus.__members__:
+            return None
+        return not _is_running(item)
+
+    def ended_among(self, execution_ids: Iterable[str]) -> set[str]:
+        """Those of the executions that have ended, don't exist, or can't be read."""
+        wanted = set(execution_ids)
+        found = self._read_together(items.header_key(execution_id) for execution_id in sorted(wanted))
+        return wanted - {item["ExecutionId"] for item in found if _is_running(item)}
 
     def records(self, execution_id: str) -> list[dict[str, Any]]:
         """Every record of the execution, as plain dictionaries, in order of their keys."""
@@ -157,16 +164,8 @@ class ExecutionStore:
 
     def active_jobs(self, execution: Execution) -> list[Job]:
         """The jobs whose launch was intended and whose servers are not all settled."""
-        keys = [pack(items.job_key(execution.execution_id, key)) for key in sorted(execution.active_jobs)]
-        found: list[Job] = []
-        while keys:
-            batch, keys = keys[:100], keys[100:]
-            answer = self._dynamodb.batch_get_item(
-                RequestItems={self._table_name: {"Keys": batch, "ConsistentRead": True}}
-            )
-            found += [items.read_job(unpack(item)) for item in answer["Responses"].get(self._table_name, ())]
-            keys += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
-        return sorted(found, key=lambda job: job.key)
+        keys = (items.job_key(execution.execution_id, key) for key in sorted(execution.active_jobs))
+        return sorted((items.read_job(item) for item in self._read_together(keys)), key=lambda job: job.key)
 
     def page_by_status(
         self, status: ExecutionStatus, limit: int, start: dict[str, Any] | None
@@ -408,6 +407,18 @@ class ExecutionStore:
         answer = self._dynamodb.get_item(TableName=self._table_name, Key=pack(key), ConsistentRead=True)
         return unpack(answer["Item"]) if "Item" in answer else None
 
+    def _read_together(self, keys: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
+        """The items of these keys that exist, in no order, a hundred in a call."""
+        left = [pack(key) for key in keys]
+        while left:
+            batch, left = left[:100], left[100:]
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={self._table_name: {"Keys": batch, "ConsistentRead": True}}
+            )
+            for item in answer["Responses"].get(self._table_name, ()):
+                yield unpack(item)
+            left += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
+
     def _records(self, execution_id: str, prefix: str) -> Iterator[dict[str, Any]]:
         condition, values = "ExecutionId = :id", {":id": {"S": execution_id}}
         if prefix:
@@ -598,3 +609,9 @@ def _servers_changed(update: JobUpdate, now: int) -> Event | None:
     ]
     data = {"WaveName": update.job.wave_name, "RecoveryJobId": update.job.job_id, "Servers": servers}
     return Event(Kind.SERVERS_CHANGED, now, data=data)
+
+
+def _is_running(header: Mapping[str, Any]) -> bool:
+    """Whether a header, maybe a broken one, is that of an execution that has not ended."""
+    status = str(header.get("Status"))
+    return status in ExecutionStatus.__members__ and not ExecutionStatus(status).is_final

@@ -20,9 +20,6 @@ from drs_orchestrator.domain.records import Execution, Job
 from drs_orchestrator.domain.statuses import ExecutionType
 from drs_orchestrator.observability import logger
 
-# Jobs end within hours; whatever occupies DRS now was started within this time.
-_JOBS_IN_USE_SECONDS = 2 * 24 * 3600
-
 
 class Launch(StrEnum):
     """What became of one job: known to DRS, held back for a reason in its record, refused for good, certainly not
@@ -43,14 +40,18 @@ def place_of(app: App, job: Job) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`retry_after`: the seconds DRS asked to be left alone for, if it did."""
+    """`retry_after`: the seconds DRS asked to be left alone for, if it did. `no_room`: what DRS's quotas leave no room
+    for, if DRS said so."""
 
     launch: Launch
     retry_after: int | None = None
+    no_room: str | None = None
 
 
-def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str], forbidden: str | None = None) -> Attempt:
-    """Launch the job, or say in its record why not yet. `ahead`: older executions that wait for the same quota.
+def launch_job(
+    app: App, execution: Execution, job: Job, queued_for: str | None = None, forbidden: str | None = None
+) -> Attempt:
+    """Launch the job, or say in its record why not yet. `queued_for`: why it is not its turn at DRS's quotas.
 
     `forbidden` says why nothing may be launched now: then it is only learned what an earlier call came to.
     """
@@ -70,8 +71,8 @@ def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str], f
         # Its earlier call, if there was one, can no longer take effect.
         app.executions.save_job(execution, replace(job, called_time=None, status_reason=forbidden))
         return Attempt(Launch.NOT_LAUNCHED)
-    if ahead:
-        return _queue(app, execution, job, f"waiting: place {len(ahead) + 1} in the queue, after {ahead[-1]}")
+    if queued_for:
+        return _hold(app, execution, job, queued_for, queued=True)
     intended = app.executions.record_intent(execution, job, app.clock())
     if intended is None:
         return Attempt(Launch.SUPERSEDED)
@@ -106,11 +107,12 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
         reason = f"waiting: DRS can't be asked to launch: {outcome.reason}"
         return _hold(app, execution, job, reason, retry_after=outcome.retry_after)
     try:
-        in_use = [seen for seen in drs.jobs_since(app.clock() - _JOBS_IN_USE_SECONDS) if not seen.is_completed]
+        in_use = drs.jobs_in_use(app.clock())
     except DrsUnavailable:
         in_use = []
     if outcome.result is StartResult.QUOTA:
-        return _queue(app, execution, job, quota_reason(in_use, outcome.reason))
+        reason = quota_reason(in_use, outcome.reason)
+        return replace(_hold(app, execution, job, reason, queued=True), no_room=reason)
     # A conflict may be with the job of our own earlier call, whose answer was lost.
     # With its tags: this call was certainly not carried out, so no job without them is ours.
     if found := _find_own(execution, job, in_use):
@@ -125,11 +127,6 @@ def _refuse(app: App, execution: Execution, job: Job) -> Attempt:
 
 def _find_own(execution: Execution, job: Job, seen: Sequence[DrsJob]) -> DrsJob | None:
     return find_own_job(execution.execution_id, execution.execution_type, job, seen)
-
-
-def _queue(app: App, execution: Execution, job: Job, reason: str) -> Attempt:
-    app.queue.wait(place_of(app, job), execution.execution_id, execution.start_time, app.clock())
-    return _hold(app, execution, job, reason, queued=True)
 
 
 def _hold(
