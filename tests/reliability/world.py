@@ -33,6 +33,7 @@ from drs_simulator.simulator import Caller, Simulator
 from tests.helpers.template import PROJECT_ROOT, function_environment, template
 from tests.reliability.asl_walker import End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
 from tests.reliability.dynamodb_fake import DynamoDb, Item
+from tests.statemachine.functions import functions
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -60,7 +61,12 @@ class Invocation:
     """One run of a function. Once killed, no call of it leaves any more, not even from another of its threads."""
 
     function: str
+    # Who invoked it, if the state machine did, and until when Lambda lets it run.
+    driver: "Driver | None" = None
+    deadline: float = float("inf")
     killed: bool = False
+    # The state machine has given it up and goes on without its result.
+    abandoned: bool = False
     # The seconds that passed, and let other things happen, while its calls were under way.
     interrupted: float = 0.0
     # What DRS told it: (source server id, execution's tag, status in the record's words).
@@ -168,9 +174,10 @@ class World:
 
     # -- functions -----------------------------------------------------------------------------------------------------
 
-    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+    def invoke(self, function: str, event: dict[str, Any], invocation: Invocation | None = None) -> Any:
         """Run a function of the template by its logical id. Raises Killed, or what the handler raises."""
-        invocation = Invocation(function)
+        invocation = invocation or Invocation(function)
+        invocation.deadline = self.now + _time_limits()[function]
         self.invocations[function] = self.invocations.get(function, 0) + 1
         self.invoked.append(invocation)
         try:
@@ -282,13 +289,24 @@ class World:
             case Pause(seconds):
                 self.at(seconds, lambda: self._go_on(driver, None))
             case Invoke(function, payload):
-                outcome = self._task(driver, function, payload)
-                self.at(0.05, lambda: self._go_on(driver, outcome))
+                invocation = Invocation(function, driver)
+                outcome = self._task(driver, payload, invocation)
+                if not invocation.abandoned:
+                    self.at(0.05, lambda: self._go_on(driver, outcome))
 
-    def _task(self, driver: Driver, function: str, payload: dict[str, Any]) -> Any:
+    def give_up(self, invocation: Invocation) -> None:
+        """Let the state machine time out on a task that goes on: it may try it once more beside the first."""
+        driver = invocation.driver
+        if driver and not invocation.abandoned:
+            invocation.abandoned = True
+            self.at(0.05, lambda: self._go_on(driver, TaskFailed("States.Timeout")))
+
+    def _task(self, driver: Driver, payload: dict[str, Any], invocation: Invocation) -> Any:
         try:
-            return self.invoke(function, payload)
+            return self.invoke(invocation.function, payload, invocation)
         except Killed:
+            if invocation.abandoned:
+                return None
             if self.interference.death_of_driver(self, driver.name) and driver.status == "RUNNING":
                 self._end(driver, "ABORTED")
             return TaskFailed("Sandbox.Timedout")
@@ -309,6 +327,8 @@ class World:
         """A boto3 client's call, on its way through the interference to the service."""
         service = client.meta.service_model.service_name
         invocation = self.invoked[-1] if self.invoked else None
+        if invocation and self.now > invocation.deadline:
+            invocation.killed = True
         if invocation and invocation.killed:
             raise Killed
         point = None
@@ -455,6 +475,12 @@ def _handlers() -> dict[str, Callable[[Any, Any], Any]]:
             module, _, name = resource["Properties"]["Handler"].rpartition(".")
             handlers[logical_id] = getattr(importlib.import_module(module), name)
     return handlers
+
+
+@cache
+def _time_limits() -> dict[str, int]:
+    """Seconds each function of the template may run."""
+    return {name: each["Timeout"] for name, each in functions().items()}
 
 
 @cache

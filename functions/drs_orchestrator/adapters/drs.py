@@ -72,6 +72,8 @@ class StartOutcome:
     retry_after: int | None = None
 
 
+_EXPIRED = ("ExpiredTokenException", "ExpiredToken")
+
 _RESULTS = {
     "ConflictException": StartResult.CONFLICT,
     "ServiceQuotaExceededException": StartResult.QUOTA,
@@ -96,11 +98,21 @@ class Drs:
         return self._reader
 
     def start_recovery(
-        self, servers: Mapping[str, str | None], *, is_drill: bool, tags: Mapping[str, str]
+        self,
+        servers: Mapping[str, str | None],
+        *,
+        is_drill: bool,
+        tags: Mapping[str, str],
+        in_time: Callable[[], bool] = lambda: True,
     ) -> StartOutcome:
-        """Launch `servers` (source server id → recovery snapshot id or None). Never raises for what DRS answers."""
+        """Launch `servers` (source server id → recovery snapshot id or None). Never raises for what DRS answers.
+
+        `in_time` is asked right before the call, when its account has been entered: False keeps it from being made.
+        """
         try:
             client = self._client_for(_LAUNCH_CONFIG)
+            if not in_time():
+                return StartOutcome(StartResult.BUSY, reason="preparing the call took too long")
             answer = client.start_recovery(
                 sourceServers=[
                     {"sourceServerID": server, "recoverySnapshotID": snapshot}
@@ -147,6 +159,28 @@ class Drs:
         events = [_log_event(item) for item in self._pages("describe_job_log_items", jobID=job_id)]
         return sorted(events, key=lambda event: event.time)
 
+    def has_log(self, job_id: str) -> bool:
+        """Whether DRS knows the job's log: of a job it doesn't list, the second opinion. Raises DrsUnavailable."""
+        try:
+            self._read.describe_job_log_items(jobID=job_id, maxResults=1)
+        except ClientError as error:
+            if _code(error) == "ResourceNotFoundException":
+                return False
+            raise self._unavailable(error) from error
+        except BotoCoreError as error:
+            raise DrsUnavailable(str(error)) from error
+        return True
+
+    def last_launches(self, server_ids: Iterable[str], since: float) -> dict[str, str]:
+        """Source server id → the job that DRS says launched it last, where that was asked for at or after `since`
+        (epoch seconds). Raises DrsUnavailable."""
+        launches = {}
+        for item in self._servers(server_ids):
+            initiated = item.get("lifeCycle", {}).get("lastLaunch", {}).get("initiated", {})
+            if "jobID" in initiated and (_epoch(initiated.get("apiCallDateTime")) or 0.0) >= since:
+                launches[item["sourceServerID"]] = initiated["jobID"]
+        return launches
+
     def instances_of_job(self, job_id: str, server_ids: Iterable[str]) -> dict[str, str]:
         """Source server id → EC2 instance id, for what `job_id` itself launched. Raises DrsUnavailable."""
         instances: dict[str, str] = {}
@@ -166,7 +200,7 @@ class Drs:
         except ClientError as error:
             if _result(error) is StartResult.REFUSED:
                 return None
-            raise DrsUnavailable(_reason(error), _retry_after(error)) from error
+            raise self._unavailable(error) from error
         except BotoCoreError as error:
             raise DrsUnavailable(str(error)) from error
 
@@ -177,22 +211,28 @@ class Drs:
 
     def names(self, server_ids: Iterable[str]) -> dict[str, str]:
         """Source server id → the name people know it by (tag Name, else host name). Raises DrsUnavailable."""
-        names = {}
+        servers = (_source_server(item) for item in self._servers(server_ids))
+        return {server["id"]: server["name"] for server in servers if server["name"]}
+
+    def _servers(self, server_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
         for ids in batched(server_ids, _SERVER_IDS_PER_CALL):
-            for item in self._pages("describe_source_servers", filters={"sourceServerIDs": list(ids)}):
-                server = _source_server(item)
-                if server["name"]:
-                    names[server["id"]] = server["name"]
-        return names
+            yield from self._pages("describe_source_servers", filters={"sourceServerIDs": list(ids)})
 
     def _pages(self, operation: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         try:
             for page in self._read.get_paginator(operation).paginate(**arguments):
                 yield from page.get("items", ())
         except ClientError as error:
-            raise DrsUnavailable(_reason(error), _retry_after(error)) from error
+            raise self._unavailable(error) from error
         except BotoCoreError as error:
             raise DrsUnavailable(str(error)) from error
+
+    def _unavailable(self, error: ClientError) -> DrsUnavailable:
+        """The error as what it means. Another account's credentials last an hour, a warm Lambda much longer: once they
+        have run out, the next question enters the account anew."""
+        if _code(error) in _EXPIRED:
+            self._reader = None
+        return DrsUnavailable(_reason(error), _retry_after(error))
 
 
 class DrsAccounts:
@@ -218,7 +258,7 @@ class DrsAccounts:
     def _enter(self, account_id: str) -> boto3.Session:
         """Raises DrsUnavailable when the account's role can't be assumed: an account we can't enter is waited for."""
         try:
-            sts = self._session.client("sts")
+            sts = self._session.client("sts", config=_READ_CONFIG)
             me = sts.get_caller_identity()
             if me["Account"] == account_id:
                 return self._session

@@ -14,7 +14,7 @@ from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.capacity import quota_reason, whose_job
 from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.job import DrsJob
-from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
+from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again, may_still_call
 from drs_orchestrator.domain.progress import refuse
 from drs_orchestrator.domain.records import Execution, Job
 from drs_orchestrator.domain.statuses import ExecutionType
@@ -58,15 +58,8 @@ def launch_job(
     drs = app.drs.at(job.account_id, job.region)
     if job.refusal is not None:
         return _refuse(app, execution, job)
-    if job.intent_time is not None:
-        try:
-            found = _find_own(execution, job, drs.jobs_since(job.intent_time - CLOCK_SKEW_SECONDS))
-        except DrsUnavailable as error:
-            return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
-        if found:
-            return _record(app, execution, job, found)
-        if not may_call_again(job, app.settings.launch_settle_seconds, app.clock()):
-            return _hold(app, execution, job, "waiting: an earlier StartRecovery call may still take effect")
+    if job.intent_time is not None and (attempt := _earlier_launch(app, drs, execution, job)):
+        return attempt
     if forbidden:
         # Its earlier call, if there was one, can no longer take effect.
         app.executions.save_job(execution, replace(job, called_time=None, status_reason=forbidden))
@@ -80,6 +73,7 @@ def launch_job(
         {server_id: server.snapshot_id for server_id, server in job.servers.items()},
         is_drill=execution.execution_type is ExecutionType.DRILL,
         tags=job_tags(execution.execution_id, job),
+        in_time=lambda: may_still_call(intended, app.settings.launch_settle_seconds, app.clock()),
     )
     logger.info(
         "StartRecovery",
@@ -91,6 +85,34 @@ def launch_job(
         reason=outcome.reason,
     )
     return _conclude(app, drs, execution, intended, outcome)
+
+
+def _earlier_launch(app: App, drs: Drs, execution: Execution, job: Job) -> Attempt | None:
+    """What an earlier intent came to; None when it has launched nothing and no longer will."""
+    since = (job.intent_time or 0) - CLOCK_SKEW_SECONDS
+    settled = may_call_again(job, app.settings.launch_settle_seconds, app.clock())
+    try:
+        seen = drs.jobs_since(since)
+        found = _find_own(execution, job, seen)
+        hidden = _hidden_launch(drs, job, seen, since) if settled and not found else None
+    except DrsUnavailable as error:
+        return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
+    if found:
+        return _record(app, execution, job, found)
+    if not settled:
+        return _hold(app, execution, job, "waiting: an earlier StartRecovery call may still take effect")
+    if hidden:
+        return _hold(app, execution, job, f"waiting: DRS says that it launched {hidden}, but does not list it yet")
+    return None
+
+
+def _hidden_launch(drs: Drs, job: Job, seen: Sequence[DrsJob], since: float) -> str | None:
+    """A launch of our servers since then that DRS knows of and does not list among its jobs: it may be ours."""
+    if job.called_time is None:
+        return None
+    listed = {each.job_id for each in seen}
+    launches = drs.last_launches(job.servers, since)
+    return next((f"{server} in job {job_id}" for server, job_id in launches.items() if job_id not in listed), None)
 
 
 def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: StartOutcome) -> Attempt:
