@@ -36,13 +36,13 @@ class App:
 
     @cached_property
     def locks(self) -> ServerLocks:
-        return ServerLocks(self.settings.execution_table, self.executions.is_over)
+        return ServerLocks(self.settings.execution_table, self.executions.is_over, self.executions.has_lost)
 
     @cached_property
     def queue(self) -> LaunchQueue:
         # A driver that has been silent for so long is replaced; until it tries again, its turn is another's.
         silence = self.settings.driver_silence_seconds
-        return LaunchQueue(self.settings.execution_table, self.executions.is_over, silence)
+        return LaunchQueue(self.settings.execution_table, self.executions.ended_among, silence)
 
     @cached_property
     def plans(self) -> PlanStore:

@@ -107,8 +107,9 @@ class Orchestrator:
         simulator.step(self.now)
 
     def another_app(self) -> App:
-        """The same deployment seen from another Lambda environment: nothing is shared but the tables and DRS."""
-        return App(Settings.from_environment(self.environment), clock=lambda: self.now)
+        """The same deployment seen from another Lambda environment: nothing is shared but the tables and DRS. Waits are
+        not spread, so that a test takes the same course every time."""
+        return App(Settings.from_environment(self.environment), clock=lambda: self.now, draw=lambda: 0.5)
 
     def let_pass(self, seconds: int) -> None:
         """Let time pass, here and in DRS."""

@@ -87,10 +87,17 @@ def check_supported(definition: Definition) -> None:
                     raise Unsupported(f"{name}: a choice with {sorted(test)}")
 
 
-def walk(definition: Definition, data: Data, jitter: Callable[[], float] = lambda: 1.0) -> Walk:
-    """Run the machine on its input. `jitter` draws from 0 to 1 for delays of full jitter."""
+def walk(
+    definition: Definition,
+    data: Data,
+    jitter: Callable[[], float] = lambda: 1.0,
+    enter: Callable[[str], None] = lambda _: None,
+) -> Walk:
+    """Run the machine on its input. `jitter` draws from 0 to 1 for delays of full jitter; `enter` is told the name of
+    each state that is entered."""
     name = definition["StartAt"]
     while True:
+        enter(name)
         state = definition["States"][name]
         match state["Type"]:
             case "Task":

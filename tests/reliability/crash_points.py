@@ -151,8 +151,10 @@ class Client:
             accepted = Started(answer["executionId"], self.execution_type, self.plan)
             if accepted not in self.started:
                 self.started.append(accepted)
+        elif status == 409:
+            # Nobody else wants these servers: only an earlier request of this client's can be in the way.
+            self.world.records.faults.append(f"the request was refused: {answer}")
         elif self.tries < 60:
-            # No answer, or servers still locked by our own request that died: ask again.
             self.world.at(10.0, self.ask)
 
 

@@ -2,10 +2,11 @@
 
 It refuses whatever it does not know. That it answers as an emulation does is not believed but checked: see
 test_dynamodb_fake.py, which replays a history's calls on moto. Stored values are never changed in place, so they are
-handed out as they are.
+handed out as they are. An index may lag behind its table, as DynamoDB's global secondary indexes do.
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -33,15 +34,43 @@ class Table:
         self.indexes = dict(indexes)
         self.projections = dict(projections)
         self.items: dict[Key, Item] = {}
+        self.partitions: dict[str, dict[Key, Item]] = {}
+        # What each index shows, and what it will show later: when, which item, as what.
+        self.shown: dict[str, dict[Key, Item]] = {name: {} for name in self.indexes}
+        self._delayed: deque[tuple[float, Key, Item | None]] = deque()
 
     def key_of(self, item: Item) -> Key:
         return tuple(next(iter(item[name].values())) for name in self.key)
 
+    def store(self, key: Key, item: Item | None, shown_at: float = 0.0) -> None:
+        """Put the item there, or remove what is there. Indexes show it at `shown_at`, but never out of order."""
+        if item is not None:
+            self.items[key] = self.partitions.setdefault(key[0], {})[key] = item
+        elif self.items.pop(key, None) is not None:
+            del self.partitions[key[0]][key]
+        if self.indexes:
+            self._delayed.append((shown_at, key, item))
+
+    def candidates(self, index: str | None, partition: str, now: float) -> Iterable[Item]:
+        """The items a query has to look at."""
+        if index is None:
+            return self.partitions.get(partition, {}).values()
+        while self._delayed and self._delayed[0][0] <= now:
+            _, key, item = self._delayed.popleft()
+            for name, attributes in self.indexes.items():
+                self.shown[name].pop(key, None)
+                if item is not None and all(attribute in item for attribute in attributes):
+                    self.shown[name][key] = item
+        return self.shown[index].values()
+
 
 class DynamoDb:
-    def __init__(self, listener: Listener = lambda *_: None) -> None:
+    def __init__(self, listener: Listener = lambda *_: None, clock: Callable[[], float] = lambda: 0.0) -> None:
+        """`index_lag`: how many seconds of `clock` the indexes are behind."""
         self.tables: dict[str, Table] = {}
+        self.index_lag = 0.0
         self._listener = listener
+        self._clock = clock
 
     def create_table(self, name: str, definition: Mapping[str, Any]) -> None:
         """`definition`: the template's Properties of an AWS::DynamoDB::Table."""
@@ -74,13 +103,15 @@ class DynamoDb:
         return {"Responses": responses, "UnprocessedKeys": {}}
 
     def _query(self, params: dict[str, Any]) -> dict[str, Any]:
-        table = self.tables[params["TableName"]]
-        sort = table.indexes[params["IndexName"]] if "IndexName" in params else table.key
+        table, index = self.tables[params["TableName"]], params.get("IndexName")
+        if index and params.get("ConsistentRead"):
+            raise NotImplementedHere("a consistent read of an index")
+        sort = table.indexes[index] if index else table.key
         holds = _condition(params["KeyConditionExpression"])
         names, values = params.get("ExpressionAttributeNames", {}), params["ExpressionAttributeValues"]
-        found = [
-            item for item in table.items.values() if all(name in item for name in sort) and holds(item, names, values)
-        ]
+        partition = _partition(params["KeyConditionExpression"], values)
+        candidates = table.candidates(index, partition, self._clock())
+        found = [item for item in candidates if holds(item, names, values)]
         found.sort(key=lambda item: (_sortable(item[sort[1]]), table.key_of(item)))
         if params.get("ScanIndexForward") is False:
             found.reverse()
@@ -164,10 +195,9 @@ class DynamoDb:
 
     def _store(self, table_name: str, old: Item | None, new: Item | None) -> None:
         table = self.tables[table_name]
-        if new is not None:
-            table.items[table.key_of(new)] = new
-        elif old is not None:
-            del table.items[table.key_of(old)]
+        item = new if new is not None else old
+        if item is not None:
+            table.store(table.key_of(item), new, self._clock() + self.index_lag)
         self._listener(table_name, old, new)
 
 
@@ -183,6 +213,14 @@ def _projection(definition: Mapping[str, Any]) -> frozenset[str] | None:
 
 def _name(text: str, names: Mapping[str, str]) -> str:
     return names[text] if text.startswith("#") else text
+
+
+def _partition(condition: str, values: Mapping[str, Any]) -> str:
+    """The hash key's value: every query names it, and here it comes first."""
+    match = re.match(r"#?\w+ = (:\w+)", condition)
+    if match is None:
+        raise NotImplementedHere(f"the key condition {condition}")
+    return str(next(iter(values[match[1]].values())))
 
 
 def _sortable(value: Mapping[str, Any]) -> Any:

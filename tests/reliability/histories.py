@@ -24,6 +24,7 @@ HOUR = 3600.0
 PLACES = [(ACCOUNT, REGION), (ACCOUNT, "eu-west-1"), ("111111111111", REGION)]
 _OPERATIONS = ("StartRecovery", "DescribeJobs", "DescribeJobLogItems", "DescribeRecoveryInstances")
 _LONGEST_INTERRUPTION = 60.0
+_LONGEST_HANG = 200.0
 # A ticket lapses when its owner has been silent for as long as a driver may be.
 _TICKET_SECONDS = 900.0
 _QUEUE_CHECK_SECONDS = 1200.0
@@ -39,6 +40,7 @@ class Odds:
     repeated: float
     delay: float
     driver_dies: float
+    given_up: float
 
     @staticmethod
     def draw(random: Random) -> "Odds":
@@ -47,7 +49,9 @@ class Odds:
         def odds(most: float) -> float:
             return random.choice([0.0, most / 10, most])
 
-        return Odds(odds(0.03), odds(0.05), odds(0.03), odds(0.05), odds(0.05), random.choice([0.0, 0.5, 1.0]))
+        return Odds(
+            odds(0.03), odds(0.05), odds(0.03), odds(0.05), odds(0.05), random.choice([0.0, 0.5, 1.0]), odds(0.01)
+        )
 
 
 class Trouble(Interference):
@@ -66,6 +70,8 @@ class Trouble(Interference):
             return perform()
         if self._happens(self._odds.delay):
             self._interrupt(world, call)
+        if self._happens(self._odds.given_up):
+            self._give_up(world, call)
         if self._happens(self._odds.death):
             world.kill(call)
         if call.service != "drs" and self._happens(self._odds.lost_before):
@@ -93,6 +99,18 @@ class Trouble(Interference):
         seconds = self._random.uniform(0, 20)
         if invocation.interrupted + seconds < _LONGEST_INTERRUPTION and len(world.invoked) < 4:
             invocation.interrupted += seconds
+            world.run(seconds)
+
+    def _give_up(self, world: World, call: AwsCall) -> None:
+        """The call hangs so long that the state machine gives its task up and tries it again beside it; then the call
+        is carried out, and the first task goes on unless its function's time is over. A StartRecovery call does not
+        hang: its client gives it up earlier."""
+        invocation = call.invocation
+        assert invocation is not None
+        if call.operation != "StartRecovery" and invocation.driver and len(world.invoked) < 4:
+            seconds = self._random.uniform(0, _LONGEST_HANG)
+            invocation.interrupted += seconds
+            world.give_up(invocation)
             world.run(seconds)
 
     def _loss(self, call: AwsCall) -> Exception:
@@ -125,6 +143,7 @@ class History:
         self.world = World(interference, self.seed, **parameters)
         interference.world = self.world
         interference._until = self.world.now + self.trouble
+        self.world.dynamodb.index_lag = self.random.choice([0.0, 0.0, 1.0, 20.0, 120.0])
 
     def run(self) -> list[str]:
         """What is wrong with the history; empty when all is well."""
@@ -134,7 +153,8 @@ class History:
 
     def _run(self) -> list[str]:
         world = self.world
-        self._say(f"trouble for {self.trouble:.0f} s: {world.interference._odds}")  # type: ignore[attr-defined]
+        odds = world.interference._odds  # type: ignore[attr-defined]
+        self._say(f"trouble for {self.trouble:.0f} s: {odds}, StatusIndex {world.dynamodb.index_lag:.0f} s behind")
         self._make_servers()
         for number in range(self.random.choice([1, 1, 2, 3])):
             self._make_plan(f"plan-{number}")
@@ -323,7 +343,21 @@ class History:
             "sourceServers": [{"sourceServerID": server_id(number)} for number in chosen],
             "isDrill": self.random.random() < 0.5,
         }
-        self._from_the_console("StartRecovery", request, place)
+        if not self._passes_for_ours(request):
+            self._from_the_console("StartRecovery", request, place)
+
+    def _passes_for_ours(self, request: dict[str, Any]) -> bool:
+        """Whether the job could not be told from one of ours that lost its tags: the very servers of a launch that may
+        be under way, and of its type. What is adopted then is nobody's fault."""
+        servers = {each["sourceServerID"] for each in request["sourceServers"]}
+        items = self.world.dynamodb.tables[EXECUTION_TABLE].items
+        return any(
+            record.startswith("JOB#")
+            and "RecoveryJobId" not in item
+            and set(item["Servers"]["M"]) == servers
+            and (items[owner, "EXECUTION"]["ExecutionType"]["S"] == "DRILL") == request["isDrill"]
+            for (owner, record), item in items.items()
+        )
 
     def _terminate_from_the_console(self) -> None:
         place = self.random.choice(sorted(set(self.places.values())))
@@ -366,6 +400,7 @@ class History:
                 | {"operation": "StartRecovery"},
                 {"fault": "stale", "seconds": chance.uniform(1, 60)} | call_fault,
                 call_fault | {"fault": "empty", "operation": "DescribeRecoveryInstances", "forSeconds": 30.0},
+                call_fault | {"fault": "empty", "operation": "DescribeJobs"},
                 {"fault": "error", "code": "AccessDeniedException", "operation": "StartRecovery", "count": 1},
                 {"fault": "error", "code": "ExpiredTokenException", "operation": "StartRecovery", "count": 2},
                 {"fault": "launch-failure"} | servers,
@@ -390,6 +425,7 @@ class History:
     def _end_of_trouble(self) -> None:
         self._say("end of trouble")
         self.world.simulator.faults.remove()
+        self.world.dynamodb.index_lag = 0.0
         self._resume_the_reconciler()
         self.world.at(HOUR, self._give_up_stuck_jobs)
 

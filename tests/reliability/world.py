@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -32,6 +33,7 @@ from drs_simulator.simulator import Caller, Simulator
 from tests.helpers.template import PROJECT_ROOT, function_environment, template
 from tests.reliability.asl_walker import End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
 from tests.reliability.dynamodb_fake import DynamoDb, Item
+from tests.statemachine.functions import functions
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -59,7 +61,12 @@ class Invocation:
     """One run of a function. Once killed, no call of it leaves any more, not even from another of its threads."""
 
     function: str
+    # Who invoked it, if the state machine did, and until when Lambda lets it run.
+    driver: "Driver | None" = None
+    deadline: float = float("inf")
     killed: bool = False
+    # The state machine has given it up and goes on without its result.
+    abandoned: bool = False
     # The seconds that passed, and let other things happen, while its calls were under way.
     interrupted: float = 0.0
     # What DRS told it: (source server id, execution's tag, status in the record's words).
@@ -122,7 +129,7 @@ class World:
         self.random = Random(f"world/{seed}")
         self.interference = interference or Interference()
         self.records = Records()
-        self.dynamodb = DynamoDb(self._written)
+        self.dynamodb = DynamoDb(self._written, lambda: self.now)
         for name, logical_id in _TABLES.items():
             self.dynamodb.create_table(name, template()["Resources"][logical_id]["Properties"])
         clock = Clock(wall=lambda: START)
@@ -167,9 +174,10 @@ class World:
 
     # -- functions -----------------------------------------------------------------------------------------------------
 
-    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+    def invoke(self, function: str, event: dict[str, Any], invocation: Invocation | None = None) -> Any:
         """Run a function of the template by its logical id. Raises Killed, or what the handler raises."""
-        invocation = Invocation(function)
+        invocation = invocation or Invocation(function)
+        invocation.deadline = self.now + _time_limits()[function]
         self.invocations[function] = self.invocations.get(function, 0) + 1
         self.invoked.append(invocation)
         try:
@@ -281,13 +289,24 @@ class World:
             case Pause(seconds):
                 self.at(seconds, lambda: self._go_on(driver, None))
             case Invoke(function, payload):
-                outcome = self._task(driver, function, payload)
-                self.at(0.05, lambda: self._go_on(driver, outcome))
+                invocation = Invocation(function, driver)
+                outcome = self._task(driver, payload, invocation)
+                if not invocation.abandoned:
+                    self.at(0.05, lambda: self._go_on(driver, outcome))
 
-    def _task(self, driver: Driver, function: str, payload: dict[str, Any]) -> Any:
+    def give_up(self, invocation: Invocation) -> None:
+        """Let the state machine time out on a task that goes on: it may try it once more beside the first."""
+        driver = invocation.driver
+        if driver and not invocation.abandoned:
+            invocation.abandoned = True
+            self.at(0.05, lambda: self._go_on(driver, TaskFailed("States.Timeout")))
+
+    def _task(self, driver: Driver, payload: dict[str, Any], invocation: Invocation) -> Any:
         try:
-            return self.invoke(function, payload)
+            return self.invoke(invocation.function, payload, invocation)
         except Killed:
+            if invocation.abandoned:
+                return None
             if self.interference.death_of_driver(self, driver.name) and driver.status == "RUNNING":
                 self._end(driver, "ABORTED")
             return TaskFailed("Sandbox.Timedout")
@@ -308,6 +327,8 @@ class World:
         """A boto3 client's call, on its way through the interference to the service."""
         service = client.meta.service_model.service_name
         invocation = self.invoked[-1] if self.invoked else None
+        if invocation and self.now > invocation.deadline:
+            invocation.killed = True
         if invocation and invocation.killed:
             raise Killed
         point = None
@@ -457,6 +478,12 @@ def _handlers() -> dict[str, Callable[[Any, Any], Any]]:
 
 
 @cache
+def _time_limits() -> dict[str, int]:
+    """Seconds each function of the template may run."""
+    return {name: each["Timeout"] for name, each in functions().items()}
+
+
+@cache
 def _app(parameters: tuple[tuple[str, str], ...]) -> App:
     """One for all worlds of the same parameters: its clients reach whichever world calls."""
     resources = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE}
@@ -498,11 +525,11 @@ class _OneThread:
         return iter([function(thing) for thing in things])
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        future = mock.Mock(spec=["result"])
+        future: Future[Any] = Future()
         try:
-            future.result.return_value = function(*arguments)
+            future.set_result(function(*arguments))
         except BaseException as error:  # noqa: BLE001 - as a future does: raised where the result is asked for
-            future.result.side_effect = error
+            future.set_exception(error)
         return future
 
 
@@ -528,6 +555,8 @@ def virtual_aws() -> Iterator[None]:
             clients[key] = make_client(session, service, **settings)
         return clients[key]
 
+    get_paginator = cache(BaseClient.get_paginator)
+
     def call(caller: BaseClient, operation: str, params: dict[str, Any]) -> Any:
         return _worlds[-1].call(caller, operation, params)
 
@@ -538,6 +567,8 @@ def virtual_aws() -> Iterator[None]:
         boto3.setup_default_session()
         stack.enter_context(mock.patch.object(boto3.Session, "client", client))
         stack.enter_context(mock.patch.object(BaseClient, "_make_api_call", call))
+        # A client makes a class for each of its paginators, which takes longer than asking for its pages.
+        stack.enter_context(mock.patch.object(BaseClient, "get_paginator", get_paginator))
         modules = [importlib.import_module(handler.__module__) for handler in _handlers().values()]
         for module in modules:
             stack.enter_context(mock.patch.object(module, "app", _current_app))

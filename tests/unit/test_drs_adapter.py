@@ -102,11 +102,17 @@ class TestStartRecovery:
         assert start(impatient, ONE).result is StartResult.UNKNOWN
         assert len(simulator.calls("StartRecovery")) == 1
 
+    def test_a_call_that_would_come_too_late_is_not_made(self, drs: Drs, simulator: SimulatorControl) -> None:
+        outcome = drs.start_recovery({ONE: None}, is_drill=True, tags={}, in_time=lambda: False)
+
+        assert (outcome.result, outcome.job) == (StartResult.BUSY, None)
+        assert simulator.calls("StartRecovery") == []
+
     def test_a_call_can_no_longer_take_effect_when_it_may_be_repeated(self) -> None:
         """Two constants that have to fit: the SDK's patience, and the template's."""
         settle = template()["Parameters"]["LaunchSettleSeconds"]["Default"]
 
-        assert settle > START_RECOVERY_CONNECT_SECONDS + START_RECOVERY_READ_SECONDS
+        assert 2 * settle / 3 >= START_RECOVERY_CONNECT_SECONDS + START_RECOVERY_READ_SECONDS
 
 
 class TestReading:
@@ -138,6 +144,27 @@ class TestReading:
         second = start(drs, TWO).job
 
         assert [job.job_id for job in drs.jobs_since(START + 600)] == [second.job_id]
+
+    def test_jobs_in_use_are_those_that_are_not_completed(self, drs: Drs, orchestrator: Orchestrator) -> None:
+        start(drs, ONE)
+        orchestrator.let_pass(1200)
+        second = start(drs, TWO).job
+
+        assert [job.job_id for job in drs.jobs_in_use(orchestrator.now)] == [second.job_id]
+
+    def test_a_job_that_is_not_listed_may_still_have_its_log(self, drs: Drs, simulator: SimulatorControl) -> None:
+        job = start(drs, ONE).job
+        simulator.add_fault("empty", operation="DescribeJobs")
+
+        assert drs.describe_jobs([job.job_id]) == {}
+        assert drs.has_log(job.job_id)
+        assert not drs.has_log("drsjob-00000000000000000")
+
+    def test_the_last_launch_of_a_server_is_told_by_the_server_too(self, drs: Drs, orchestrator: Orchestrator) -> None:
+        job = start(drs, ONE).job
+
+        assert drs.last_launches([ONE, TWO], START) == {ONE: job.job_id}
+        assert drs.last_launches([ONE, TWO], START + 1) == {}
 
     def test_a_log_is_in_order_of_time_with_drs_own_words(
         self, drs: Drs, orchestrator: Orchestrator, simulator: SimulatorControl
@@ -230,6 +257,22 @@ class TestAccounts:
 
         assert accounts.at(None, REGION) is accounts.at(None, REGION)
         assert accounts.at(None, REGION) is not accounts.at(None, "eu-west-1")
+
+    def test_an_account_whose_credentials_have_run_out_is_entered_anew(self, no_aws: None, two_worlds: str) -> None:
+        """They last an hour, while a warm Lambda may poll for a day."""
+        control = SimulatorControl(two_worlds)
+        control.reset()
+        control.add_servers([{"sourceServerID": ONE}], account=OTHER_ACCOUNT)
+        there = DrsAccounts(two_worlds, "drs-orchestrator-target").at(OTHER_ACCOUNT, REGION)
+        assert len(list(there.source_servers())) == 1
+        first = there._read
+        control.add_fault("error", code="ExpiredTokenException", count=1)
+
+        with pytest.raises(DrsUnavailable, match="ExpiredTokenException"):
+            list(there.source_servers())
+        assert len(list(there.source_servers())) == 1
+        assert there._read is not first
+        control.close()
 
     def test_an_account_that_cannot_be_entered_is_waited_for(
         self, no_aws: None, monkeypatch: pytest.MonkeyPatch

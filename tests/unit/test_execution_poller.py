@@ -300,11 +300,25 @@ class TestWavePolling:
         assert document["Status"] == "COMPLETED"
         assert "StatusReason" not in only_wave(document)
 
+    def test_a_job_whose_log_drs_still_has_is_not_given_up_however_long_it_is_not_listed(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        execution_id = orchestrator.begin(TWO_SERVERS)
+        rule = simulator.add_fault("empty", operation="DescribeJobs")
+        for _ in range(20):
+            orchestrator.check(execution_id, after=120)
+
+        assert orchestrator.show(execution_id)["Status"] == "POLLING"
+        assert "looked up again" in only_wave(orchestrator.show(execution_id))["StatusReason"]
+
+        simulator.remove_faults(rule)
+        assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
+
     def test_a_job_drs_no_longer_knows_is_reported_as_that(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:
         execution_id = orchestrator.begin(TWO_SERVERS)
-        simulator.add_fault("empty", operation="DescribeJobs")
+        simulator.add_fault("empty", operation=["DescribeJobs", "DescribeJobLogItems"])
         document = orchestrator.drive(execution_id)
         [job] = only_wave(document)["Jobs"]
 
@@ -327,7 +341,7 @@ class TestWavePolling:
     ) -> None:
         execution_id = orchestrator.begin(TWO_SERVERS, execution_type)
         orchestrator.let_pass(600)
-        simulator.add_fault("empty", operation="DescribeJobs")
+        simulator.add_fault("empty", operation=["DescribeJobs", "DescribeJobLogItems"])
         document = orchestrator.drive(execution_id)
         server = only_wave(document)["Servers"][0]
 

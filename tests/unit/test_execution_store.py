@@ -76,8 +76,11 @@ def update(job: Job, *changes: ServerChange) -> JobUpdate:
 
 class TestStart:
     def test_header_plan_and_token_are_written_together(self, store: ExecutionStore) -> None:
-        assert store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60), STARTED)
+        token = ClientToken("token", "digest", START + 60)
 
+        assert store.claim("exec-1", token)
+        assert store.used_token("token") is None
+        assert store.create(EXECUTION, PLAN, token, STARTED)
         entry = seal("exec-1", NO_HISTORY, STARTED)
         assert store.get("exec-1") == replace(EXECUTION, head=Head(1, entry["Hash"]))
         assert list(store.history("exec-1")) == [entry]
@@ -85,19 +88,33 @@ class TestStart:
         assert store.used_token("token") == ("exec-1", "digest")
 
     def test_a_used_token_lets_nothing_be_written(self, store: ExecutionStore) -> None:
+        store.claim("exec-1", ClientToken("token", "digest", START + 60))
         store.create(EXECUTION, PLAN, ClientToken("token", "digest", START + 60), STARTED)
         other = replace(EXECUTION, execution_id="exec-2")
+        again = ClientToken("token", "another", START + 60)
 
-        assert not store.create(other, PLAN, ClientToken("token", "another", START + 60), STARTED)
+        assert not store.claim("exec-2", again)
+        assert not store.create(other, PLAN, again, STARTED)
         assert store.records("exec-2") == []
         assert store.used_token("token") == ("exec-1", "digest")
 
-    def test_of_two_requests_with_one_token_at_the_same_time_one_starts_an_execution(
-        self, store: ExecutionStore
-    ) -> None:
+    def test_a_start_whose_token_a_later_one_has_taken_can_no_longer_be_recorded(self, store: ExecutionStore) -> None:
+        token = ClientToken("token", "digest", START + 60)
+        store.claim("exec-1", token)
+        assert not store.has_lost("exec-1", token.record)
+        store.claim("exec-2", token)
+
+        assert store.has_lost("exec-1", token.record)
+        assert not store.create(EXECUTION, PLAN, token, STARTED)
+        assert store.create(replace(EXECUTION, execution_id="exec-2"), PLAN, token, STARTED)
+
+    def test_of_requests_with_one_token_at_the_same_time_one_starts_an_execution(self, store: ExecutionStore) -> None:
+        token = ClientToken("token", "digest", START + 60)
+
         def create(number: int) -> bool:
             execution = replace(EXECUTION, execution_id=f"exec-{number}")
-            return store.create(execution, PLAN, ClientToken("token", "digest", START + 60), STARTED)
+            store.claim(execution.execution_id, token)
+            return store.create(execution, PLAN, token, STARTED)
 
         with ThreadPoolExecutor(4) as pool:
             created = list(pool.map(create, range(4)))

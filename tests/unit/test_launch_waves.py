@@ -163,6 +163,44 @@ class TestLostAnswers:
         assert orchestrator.launch(execution_id)["jobsLaunched"] == 1
         assert len(launches(simulator)) == 1
 
+    def test_nothing_is_launched_while_drs_hides_a_job_that_the_server_tells_of(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        """The answer is lost, the launch ends in a failure, and DescribeJobs shows nothing of all that."""
+        simulator.add_fault("reset-after", operation="StartRecovery", count=1)
+        simulator.use_profile("missing-permission-at-once")
+        execution_id = begin(orchestrator, ONE_SERVER)
+        orchestrator.launch(execution_id)
+        rule = simulator.add_fault("empty", operation="DescribeJobs")
+        orchestrator.let_pass(3600)
+        orchestrator.launch(execution_id)
+
+        assert len(simulator.calls("StartRecovery")) == 1
+        assert f"DRS says that it launched {ONE} in job drsjob-" in reason(orchestrator, execution_id)
+
+        simulator.remove_faults(rule)
+        assert orchestrator.drive(execution_id)["Status"] == "FAILED"
+        assert len(simulator.calls("StartRecovery")) == 1
+
+    def test_an_intent_that_took_too_long_to_record_is_not_followed_by_a_call(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        """Somebody else may repeat the call from two minutes after the intent on: the call has to be over by then."""
+        execution_id = begin(orchestrator, ONE_SERVER)
+        record_intent = ExecutionStore.record_intent
+
+        def slow(*arguments: Any) -> Any:
+            intended = record_intent(*arguments)
+            orchestrator.let_pass(41)
+            return intended
+
+        with mock.patch.object(ExecutionStore, "record_intent", slow):
+            orchestrator.launch(execution_id)
+
+        assert simulator.calls("StartRecovery") == []
+        assert "took too long" in reason(orchestrator, execution_id)
+        assert orchestrator.launch(execution_id)["jobsLaunched"] == 1
+
     def test_nothing_is_launched_while_drs_cannot_be_asked_for_an_earlier_launch(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:

@@ -4,13 +4,17 @@ from typing import Any
 
 import pytest
 
+from drs_orchestrator.adapters.execution_store import ClientToken
+from drs_orchestrator.adapters.server_locks import UNRECORDED_OWNER_SECONDS
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
 from drs_orchestrator.tasks import start_execution as task
 from drs_orchestrator.tasks.manage_plans import delete_plan, put_plan
 from drs_orchestrator.tasks.start_request import read_start_request
 from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
+from tests.statemachine.functions import functions
 
 ONE = server_id(1)
 SHOP = plan(wave("web", ONE))
@@ -104,6 +108,81 @@ class TestClientToken:
         second = start_execution(app, REQUEST | {"PlanId": "other"})
 
         assert first["executionId"] != second["executionId"]
+
+
+class TestDeathAndRaces:
+    """A start that died, and starts with one token at the same time: one execution, and its locks are its own."""
+
+    @pytest.fixture
+    def dead_start(self, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A request with the token "once" that died when it had locked its server and not recorded its execution."""
+        with monkeypatch.context() as patch:
+            patch.setattr(app.executions, "create", self.die)
+            with pytest.raises(RuntimeError, match="killed"):
+                start_execution(app, REQUEST | {"ClientToken": "once"})
+
+    @staticmethod
+    def die(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    @pytest.mark.usefixtures("dead_start")
+    def test_the_repeat_of_a_start_that_died_is_carried_out_at_once(self, app: App, orchestrator: Orchestrator) -> None:
+        started = start_execution(app, REQUEST | {"ClientToken": "once"})
+
+        assert orchestrator.drivers() == [f"{started['executionId']}-g1"]
+        with pytest.raises(Conflict, match=started["executionId"]):
+            start_execution(app, REQUEST)
+
+    @pytest.mark.usefixtures("dead_start")
+    def test_the_servers_of_a_start_that_died_are_free_after_a_minute(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        with pytest.raises(Conflict):
+            start_execution(app, REQUEST)
+        orchestrator.let_pass(UNRECORDED_OWNER_SECONDS + 1)
+
+        assert start_execution(app, REQUEST)["status"] == "PENDING"
+        assert functions()["ApiFunction"]["Timeout"] < UNRECORDED_OWNER_SECONDS / 2
+
+    @pytest.mark.usefixtures("dead_start")
+    def test_a_token_whose_start_died_may_be_used_for_another_request(self, app: App) -> None:
+        put_plan(app, "other", plan(wave("web", server_id(2)), plan_id="other"))
+        start_execution(app, REQUEST | {"PlanId": "other", "ClientToken": "once"})
+
+        assert start_execution(app, REQUEST)["status"] == "PENDING"
+
+    @pytest.mark.parametrize("step", ["claim", "create"])
+    def test_a_request_overtaken_by_its_repeat_gives_the_repeats_answer(
+        self, app: App, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        """The repeat comes just before the first request takes the token, or when it is about to record."""
+        put_plan(app, "other", plan(wave("web", ONE, server_id(2)), plan_id="other"))
+        answers = []
+        carry_out = getattr(app.executions, step)
+
+        def overtaken(*arguments: object) -> bool:
+            answers.append(start_execution(orchestrator.another_app(), REQUEST | {"ClientToken": "once"}))
+            return bool(carry_out(*arguments))
+
+        monkeypatch.setattr(app.executions, step, overtaken)
+        answers.append(start_execution(app, REQUEST | {"ClientToken": "once"}))
+
+        assert answers[0] == answers[1]
+        assert orchestrator.drivers() == [f"{answers[0]['executionId']}-g1"]
+        with pytest.raises(Conflict, match=answers[0]["executionId"]):
+            start_execution(orchestrator.another_app(), REQUEST | {"PlanId": "other"})
+
+    def test_a_request_whose_repeat_is_still_under_way_is_told_to_come_again(
+        self, app: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def taken(execution: Execution, *_: object) -> bool:
+            app.executions.claim("exec-later", ClientToken("once", "digest", execution.start_time))
+            return False
+
+        monkeypatch.setattr(app.executions, "create", taken)
+
+        with pytest.raises(Conflict, match="is being carried out; send the request again"):
+            start_execution(app, REQUEST | {"ClientToken": "once"})
 
 
 class TestWhatTheExecutionKnows:

@@ -48,6 +48,8 @@ _BRIEF_CONFIG = Config(
     connect_timeout=2, read_timeout=4, max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 2}
 )
 _STS_CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+# Jobs end within hours; whatever occupies DRS now was started within this time.
+_JOBS_IN_USE_SECONDS = 2 * 24 * 3600
 
 _JOB_IDS_PER_CALL = 1000
 SERVER_IDS_PER_CALL = 200
@@ -92,6 +94,8 @@ class StartOutcome:
     retry_after: int | None = None
 
 
+_EXPIRED = ("ExpiredTokenException", "ExpiredToken")
+
 _RESULTS = {
     "ConflictException": StartResult.CONFLICT,
     "ServiceQuotaExceededException": StartResult.QUOTA,
@@ -127,11 +131,21 @@ class Drs:
         return self._reader
 
     def start_recovery(
-        self, servers: Mapping[str, str | None], *, is_drill: bool, tags: Mapping[str, str]
+        self,
+        servers: Mapping[str, str | None],
+        *,
+        is_drill: bool,
+        tags: Mapping[str, str],
+        in_time: Callable[[], bool] = lambda: True,
     ) -> StartOutcome:
-        """Launch `servers` (source server id → recovery snapshot id or None). Never raises for what DRS answers."""
+        """Launch `servers` (source server id → recovery snapshot id or None). Never raises for what DRS answers.
+
+        `in_time` is asked right before the call, when its account has been entered: False keeps it from being made.
+        """
         try:
             client = self._client_for(_LAUNCH_CONFIG)
+            if not in_time():
+                return StartOutcome(StartResult.BUSY, reason="preparing the call took too long")
             answer = client.start_recovery(
                 sourceServers=[
                     {"sourceServerID": server, "recoverySnapshotID": snapshot}
@@ -169,10 +183,36 @@ class Drs:
         since = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return [_job(item) for item in self._pages("describe_jobs", filters={"fromDate": since})]
 
+    def jobs_in_use(self, now: float) -> list[DrsJob]:
+        """The jobs that count against DRS's quotas: those that are not completed. Raises DrsUnavailable."""
+        return [job for job in self.jobs_since(now - _JOBS_IN_USE_SECONDS) if not job.is_completed]
+
     def job_log(self, job_id: str) -> list[LogEvent]:
         """The job's log in order of time. Raises DrsUnavailable."""
         events = [_log_event(item) for item in self._pages("describe_job_log_items", jobID=job_id)]
         return sorted(events, key=lambda event: event.time)
+
+    def has_log(self, job_id: str) -> bool:
+        """Whether DRS knows the job's log: of a job it doesn't list, the second opinion. Raises DrsUnavailable."""
+        try:
+            self._read.describe_job_log_items(jobID=job_id, maxResults=1)
+        except ClientError as error:
+            if _code(error) == "ResourceNotFoundException":
+                return False
+            raise self._unavailable(error) from error
+        except BotoCoreError as error:
+            raise DrsUnavailable(str(error)) from error
+        return True
+
+    def last_launches(self, server_ids: Iterable[str], since: float) -> dict[str, str]:
+        """Source server id → the job that DRS says launched it last, where that was asked for at or after `since`
+        (epoch seconds). Raises DrsUnavailable."""
+        launches = {}
+        for item in self._servers(server_ids):
+            initiated = item.get("lifeCycle", {}).get("lastLaunch", {}).get("initiated", {})
+            if "jobID" in initiated and (_epoch(initiated.get("apiCallDateTime")) or 0.0) >= since:
+                launches[item["sourceServerID"]] = initiated["jobID"]
+        return launches
 
     def instances_of_job(self, job_id: str, server_ids: Iterable[str]) -> dict[str, str]:
         """Source server id → EC2 instance id, for what `job_id` itself launched. Raises DrsUnavailable."""
@@ -247,16 +287,15 @@ class Drs:
     def describe_source_servers(self, server_ids: Iterable[str]) -> dict[str, SourceServer]:
         """The source servers DRS knows among `server_ids`; one it doesn't know is absent. Raises DrsUnavailable."""
         found = {}
-        for ids in batched(server_ids, SERVER_IDS_PER_CALL):
-            for item in self._pages("describe_source_servers", filters={"sourceServerIDs": list(ids)}):
-                replication = item.get("dataReplicationInfo", {})
-                server = _source_server(item)
-                found[server["id"]] = SourceServer(
-                    source_server_id=server["id"],
-                    name=server["name"],
-                    replication_state=replication.get("dataReplicationState", ""),
-                    lag_seconds=_seconds(replication.get("lagDuration")),
-                )
+        for item in self._servers(server_ids):
+            replication = item.get("dataReplicationInfo", {})
+            server = _source_server(item)
+            found[server["id"]] = SourceServer(
+                source_server_id=server["id"],
+                name=server["name"],
+                replication_state=replication.get("dataReplicationState", ""),
+                lag_seconds=_seconds(replication.get("lagDuration")),
+            )
         return found
 
     def source_servers(self) -> Iterator[dict[str, Any]]:
@@ -272,6 +311,10 @@ class Drs:
             if server.name
         }
 
+    def _servers(self, server_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+        for ids in batched(server_ids, SERVER_IDS_PER_CALL):
+            yield from self._pages("describe_source_servers", filters={"sourceServerIDs": list(ids)})
+
     def _pages(self, operation: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         try:
             for page in self._read.get_paginator(operation).paginate(**arguments):
@@ -282,8 +325,9 @@ class Drs:
             raise DrsUnavailable(str(error)) from error
 
     def _unavailable(self, error: ClientError) -> DrsUnavailable:
-        if _code(error) == "ExpiredTokenException":
-            # The credentials of another account's role end with their hour: the next read enters it anew.
+        """The error as what it means. Another account's credentials last an hour, a warm Lambda much longer: once they
+        have run out, the next question enters the account anew."""
+        if _code(error) in _EXPIRED:
             self._reader = None
         return DrsUnavailable(_reason(error), _retry_after(error), _REFUSALS.get(_code(error)))
 

@@ -185,16 +185,24 @@ def plan_piece(execution_id: str, number: int, text: str) -> dict[str, Any]:
     return {"ExecutionId": execution_id, "Record": f"{PLAN_PREFIX}{number:04d}", "Text": text}
 
 
-def token_key(token: str) -> dict[str, str]:
+def token_record(token: str) -> str:
     """Tokens are stored as digests: they are the caller's, of any length and alphabet."""
-    return {"ExecutionId": f"TOKEN#{hashlib.sha256(token.encode()).hexdigest()}", "Record": "TOKEN"}
+    return f"TOKEN#{hashlib.sha256(token.encode()).hexdigest()}"
 
 
-def token(token: str, execution_id: str, request_digest: str, expires: int) -> dict[str, Any]:
-    return token_key(token) | {
+def token_key(token_record: str) -> dict[str, str]:
+    return {"ExecutionId": token_record, "Record": "TOKEN"}
+
+
+def token(
+    token: str, execution_id: str, request_digest: str, expires: int, *, recorded: bool = False
+) -> dict[str, Any]:
+    return token_key(token_record(token)) | {
         "StartedExecutionId": execution_id,
         "RequestDigest": request_digest,
         "ExpiresAt": expires,
+        # Once the execution itself is recorded; until then a later start may take the token.
+        "Recorded": recorded or None,
     }
 
 

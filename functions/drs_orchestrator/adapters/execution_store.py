@@ -49,6 +49,11 @@ class ClientToken:
     request_digest: str
     expires: int
 
+    @property
+    def record(self) -> str:
+        """Where the table keeps it; tells nothing of the token."""
+        return items.token_record(self.token)
+
 
 @dataclass(frozen=True, slots=True)
 class _Change:
@@ -78,9 +83,24 @@ class ExecutionStore:
 
     # -- start -----------------------------------------------------------------------------------------------------
 
+    def claim(self, execution_id: str, token: ClientToken) -> bool:
+        """Give the token to the start of this execution; an earlier start that has recorded nothing loses it, and
+        with it the right to record. False when an execution has been recorded with the token."""
+        return put_if(
+            self._dynamodb,
+            TableName=self._table_name,
+            Item=pack(items.token(token.token, execution_id, token.request_digest, token.expires)),
+            ConditionExpression="attribute_not_exists(Recorded)",
+        )
+
+    def has_lost(self, execution_id: str, token_record: str) -> bool:
+        """Whether a later start has taken the token from this one: the execution will never be recorded then."""
+        item = self._get(items.token_key(token_record))
+        return item is not None and item["StartedExecutionId"] != execution_id
+
     def create(self, execution: Execution, plan: Plan, token: ClientToken | None, event: Event) -> bool:
-        """Write header, plan pieces, token and the history's first entry, all or nothing. False when the token has
-        been used before."""
+        """Write header, plan pieces, token and the history's first entry, all or nothing. False when the token is no
+        longer this start's."""
         text = json.dumps(plan_to_document(plan), separators=(",", ":"))
         pieces = [text[i : i + _PIECE_CHARACTERS] for i in range(0, len(text), _PIECE_CHARACTERS)]
         entry = seal(execution.execution_id, NO_HISTORY, event)
@@ -88,15 +108,13 @@ class ExecutionStore:
         writes = [self._put(header), self._put(items.history_entry(execution.execution_id, entry))]
         writes += [self._put(items.plan_piece(execution.execution_id, i, piece)) for i, piece in enumerate(pieces)]
         if token:
-            writes.append(
-                self._put(items.token(token.token, execution.execution_id, token.request_digest, token.expires))
-            )
+            writes.append(self._record_token(execution.execution_id, token))
         return self._transact(writes) is _Fate.DONE
 
     def used_token(self, token: str) -> tuple[str, str] | None:
-        """(execution id, request digest) the token was first used with."""
-        item = self._get(items.token_key(token))
-        return (item["StartedExecutionId"], item["RequestDigest"]) if item else None
+        """(execution id, request digest) of the execution that was recorded with the token."""
+        item = self._get(items.token_key(items.token_record(token)))
+        return (item["StartedExecutionId"], item["RequestDigest"]) if item and item.get("Recorded") else None
 
     def plan(self, execution_id: str) -> Plan:
         """The plan as it was when the execution was started."""
@@ -115,8 +133,15 @@ class ExecutionStore:
         A broken header must not keep its servers locked or others waiting for its turn.
         """
         item = self._get(items.header_key(execution_id))
-        status = str(item.get("Status")) if item else ""
-        return ExecutionStatus(status).is_final if status in ExecutionStatus.__members__ else None
+        if item is None or str(item.get("Status")) not in ExecutionStatus.__members__:
+            return None
+        return not _is_running(item)
+
+    def ended_among(self, execution_ids: Iterable[str]) -> set[str]:
+        """Those of the executions that have ended, don't exist, or can't be read."""
+        wanted = set(execution_ids)
+        found = self._read_together(items.header_key(execution_id) for execution_id in sorted(wanted))
+        return wanted - {item["ExecutionId"] for item in found if _is_running(item)}
 
     def records(self, execution_id: str) -> list[dict[str, Any]]:
         """Every record of the execution, as plain dictionaries, in order of their keys."""
@@ -139,16 +164,8 @@ class ExecutionStore:
 
     def active_jobs(self, execution: Execution) -> list[Job]:
         """The jobs whose launch was intended and whose servers are not all settled."""
-        keys = [pack(items.job_key(execution.execution_id, key)) for key in sorted(execution.active_jobs)]
-        found: list[Job] = []
-        while keys:
-            batch, keys = keys[:100], keys[100:]
-            answer = self._dynamodb.batch_get_item(
-                RequestItems={self._table_name: {"Keys": batch, "ConsistentRead": True}}
-            )
-            found += [items.read_job(unpack(item)) for item in answer["Responses"].get(self._table_name, ())]
-            keys += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
-        return sorted(found, key=lambda job: job.key)
+        keys = (items.job_key(execution.execution_id, key) for key in sorted(execution.active_jobs))
+        return sorted((items.read_job(item) for item in self._read_together(keys)), key=lambda job: job.key)
 
     def page_by_status(
         self, status: ExecutionStatus, limit: int, start: dict[str, Any] | None
@@ -394,6 +411,18 @@ class ExecutionStore:
         answer = self._dynamodb.get_item(TableName=self._table_name, Key=pack(key), ConsistentRead=True)
         return unpack(answer["Item"]) if "Item" in answer else None
 
+    def _read_together(self, keys: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
+        """The items of these keys that exist, in no order, a hundred in a call."""
+        left = [pack(key) for key in keys]
+        while left:
+            batch, left = left[:100], left[100:]
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={self._table_name: {"Keys": batch, "ConsistentRead": True}}
+            )
+            for item in answer["Responses"].get(self._table_name, ()):
+                yield unpack(item)
+            left += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
+
     def _records(self, execution_id: str, prefix: str) -> Iterator[dict[str, Any]]:
         condition, values = "ExecutionId = :id", {":id": {"S": execution_id}}
         if prefix:
@@ -415,6 +444,17 @@ class ExecutionStore:
 
     def _put_once(self, record: dict[str, Any]) -> None:
         put_if(self._dynamodb, **self._put(record)["Put"])
+
+    def _record_token(self, execution_id: str, token: ClientToken) -> dict[str, Any]:
+        item = items.token(token.token, execution_id, token.request_digest, token.expires, recorded=True)
+        return {
+            "Put": {
+                "TableName": self._table_name,
+                "Item": pack(item),
+                "ConditionExpression": "StartedExecutionId = :id AND attribute_not_exists(Recorded)",
+                "ExpressionAttributeValues": {":id": {"S": execution_id}},
+            }
+        }
 
     def _replace_job(self, execution: Execution, job: Job) -> dict[str, Any]:
         return {
@@ -576,3 +616,9 @@ def _servers_changed(update: JobUpdate, now: int) -> Event | None:
     ]
     data = {"WaveName": update.job.wave_name, "RecoveryJobId": update.job.job_id, "Servers": servers}
     return Event(Kind.SERVERS_CHANGED, now, data=data)
+
+
+def _is_running(header: Mapping[str, Any]) -> bool:
+    """Whether a header, maybe a broken one, is that of an execution that has not ended."""
+    status = str(header.get("Status"))
+    return status in ExecutionStatus.__members__ and not ExecutionStatus(status).is_final

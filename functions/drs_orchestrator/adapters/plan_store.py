@@ -38,7 +38,7 @@ class PlanStore:
         )
         if "Item" not in answer:
             return None
-        document: dict[str, Any] = json.loads(gzip.decompress(unpack(answer["Item"])["Document"].value))
+        document: dict[str, Any] = json.loads(gzip.decompress(unpack(answer["Item"])["Document"]))
         return document
 
     def delete(self, plan_id: str) -> bool:

@@ -1,7 +1,9 @@
 """A source server belongs to one active execution: one lock item a server, in the table of executions.
 
 A lock names its owner. It is released when the owner ends; should that release be lost, the lock is void all the same,
-because whoever wants it looks its owner up. The items have neither Status nor StartTime, so the index never sees them.
+because whoever wants it looks its owner up. A start locks before it records, so an owner may be unrecorded: it holds
+its locks until a later start has taken its ClientToken, which keeps it from ever being recorded, or for a minute.
+The items have neither Status nor StartTime, so the index never sees them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,8 +17,8 @@ from drs_orchestrator.adapters.table import client, pack, put_if, succeeds, unpa
 _PARALLEL_WRITES = 8
 _KEYS_PER_CALL = 100
 
-# A start locks first and records the execution right after: until then its locks have an owner nobody knows.
-_UNRECORDED_OWNER_SECONDS = 120
+# A start lives as long as the API's function may run, 29 s; one that has recorded nothing after this is dead.
+UNRECORDED_OWNER_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,16 +40,24 @@ class Held:
 
 
 class ServerLocks:
-    def __init__(self, table_name: str, is_over: Callable[[str], bool | None]) -> None:
-        """`is_over(execution_id)`: True when it has ended, None when there is no such execution."""
+    def __init__(
+        self, table_name: str, is_over: Callable[[str], bool | None], has_lost: Callable[[str, str], bool]
+    ) -> None:
+        """`is_over(execution_id)`: True when it has ended, None when there is no such execution.
+        `has_lost(execution_id, token_record)`: whether a later start has taken its ClientToken."""
         self._table_name = table_name
         self._dynamodb = client()
         self._is_over = is_over
+        self._has_lost = has_lost
 
-    def acquire(self, owner: str, servers: Sequence[LockedServer], now: int) -> list[Held]:
-        """Lock all servers for `owner` or none: the result names those that others hold; empty means locked."""
+    def acquire(
+        self, owner: str, servers: Sequence[LockedServer], now: int, token_record: str | None = None
+    ) -> list[Held]:
+        """Lock all servers for `owner` or none: the result names those that others hold; empty means locked.
+        `token_record`: where the ClientToken is kept that the owner is started with, if any."""
+        lock = {"Owner": owner, "LockedTime": now, "TokenRecord": token_record}
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
-            held = [each for each in pool.map(lambda server: self._acquire(owner, server, now), servers) if each]
+            held = [each for each in pool.map(lambda server: self._acquire(server, lock, now), servers) if each]
         if held:
             self.release(owner, servers)
         return sorted(held, key=lambda each: each.server)
@@ -64,7 +74,7 @@ class ServerLocks:
             keys += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
             for lock in map(unpack, answer["Responses"].get(self._table_name, ())):
                 over = is_over(lock["Owner"])
-                if not _is_void(lock, over, now):
+                if not self._is_void(lock, over, now):
                     found.append(Held(by_key[lock["ExecutionId"]], lock["Owner"], over is not None))
         return sorted(found, key=lambda each: each.server)
 
@@ -73,18 +83,26 @@ class ServerLocks:
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
             list(pool.map(lambda server: self._release(owner, server), servers))
 
-    def _acquire(self, owner: str, server: LockedServer, now: int) -> Held | None:
-        lock = _key(server) | {"Owner": owner, "LockedTime": now}
-        while not self._put(lock, "attribute_not_exists(ExecutionId) OR #Owner = :owner", owner):
+    def _acquire(self, server: LockedServer, lock: dict[str, Any], now: int) -> Held | None:
+        lock = _key(server) | lock
+        while not self._put(lock, "attribute_not_exists(ExecutionId) OR #Owner = :owner", lock["Owner"]):
             answer = self._dynamodb.get_item(TableName=self._table_name, Key=pack(_key(server)), ConsistentRead=True)
             if "Item" not in answer:
                 continue
             current = unpack(answer["Item"])
-            if not _is_void(current, self._is_over(current["Owner"]), now):
+            if not self._is_void(current, self._is_over(current["Owner"]), now):
                 return Held(server, current["Owner"])
             if self._put(lock, "#Owner = :owner", current["Owner"]):
                 break
         return None
+
+    def _is_void(self, lock: dict[str, Any], is_over: bool | None, now: int) -> bool:
+        """`is_over` of its owner; None when that is not recorded."""
+        if is_over is not None:
+            return is_over
+        if "TokenRecord" in lock and self._has_lost(lock["Owner"], lock["TokenRecord"]):
+            return True
+        return bool(now - lock["LockedTime"] > UNRECORDED_OWNER_SECONDS)
 
     def _put(self, lock: dict[str, Any], condition: str, owner: str) -> bool:
         return put_if(
@@ -105,10 +123,6 @@ class ServerLocks:
             ExpressionAttributeNames={"#Owner": "Owner"},
             ExpressionAttributeValues={":owner": {"S": owner}},
         )
-
-
-def _is_void(lock: dict[str, Any], is_over: bool | None, now: int) -> bool:
-    return now - lock["LockedTime"] > _UNRECORDED_OWNER_SECONDS if is_over is None else is_over
 
 
 def _key(server: LockedServer) -> dict[str, str]:

@@ -1,16 +1,14 @@
 """DynamoDB's attribute values to plain Python and back, and the few calls both stores share."""
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 _serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
 
 _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 5})
 
@@ -25,14 +23,20 @@ def pack(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unpack(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+    """An item's attribute values as a record: numbers as int, for we store no others, binaries as bytes."""
+    return {name: _plain(value) for name, value in item.items()}
 
 
 def query(table: Any, **arguments: Any) -> Iterator[dict[str, Any]]:
     """Every item of every page."""
-    for page in table.get_paginator("query").paginate(**arguments):
+    more: dict[str, Any] = {}
+    while True:
+        page = table.query(**arguments, **more)
         for item in page["Items"]:
             yield unpack(item)
+        if "LastEvaluatedKey" not in page:
+            return
+        more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def succeeds(call: Callable[..., Any], **arguments: Any) -> Any:
@@ -50,12 +54,17 @@ def put_if(table: Any, **arguments: Any) -> bool:
     return succeeds(table.put_item, **arguments) is not None
 
 
-def _plain(value: Any) -> Any:
-    """We store integers only; Decimal would not survive json."""
-    if isinstance(value, Decimal):
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value
+def _plain(value: Mapping[str, Any]) -> Any:
+    [(kind, content)] = value.items()
+    match kind:
+        case "N":
+            return int(content)
+        case "M":
+            return unpack(content)
+        case "L":
+            return [_plain(each) for each in content]
+        case "SS":
+            return set(content)
+        case "NULL":
+            return None
+    return content

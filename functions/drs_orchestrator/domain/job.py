@@ -65,10 +65,12 @@ class JobObservation:
     `log` is None when it could not be read this time; `instances` maps source server id to the EC2 instance that
     DescribeRecoveryInstances attributes to this very job; None when it was not asked. `expects_actions` maps source
     server id to its launch configuration's `postLaunchEnabled`, or to None where DRS won't tell; a server is absent
-    when it was not asked about or DRS could not answer this time.
+    when it was not asked about or DRS could not answer this time. `denied`: asked for the log of a job that it did not
+    list, DRS said that there is no such job.
     """
 
     job: DrsJob | None
     log: Sequence[LogEvent] | None = None
     instances: Mapping[str, str] | None = None
     expects_actions: Mapping[str, bool | None] = field(default_factory=dict)
+    denied: bool = False

@@ -58,5 +58,11 @@ def may_call_again(job: Job, settle_seconds: int, now: int) -> bool:
     return job.called_time is None or now - job.called_time >= settle_seconds
 
 
+def may_still_call(job: Job, settle_seconds: int, now: int) -> bool:
+    """Whether a call that begins now is over before anybody may repeat it. Recording the intent may have taken long: a
+    third of the time is for that, two thirds are for the call's own time-outs."""
+    return job.called_time is not None and 3 * (now - job.called_time) <= settle_seconds
+
+
 def _has_tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(tags.get(key) == value for key, value in wanted.items())

@@ -5,10 +5,11 @@ The rules, and why they are not simpler:
 - launchStatus stays PENDING through snapshot and conversion: the job's STARTED makes the server STARTED;
 - a completed job may leave a server PENDING: after a short grace that server has failed;
 - neither instance ids nor failure texts are sure to be in the job: both are looked up in the log;
-- a job that DRS does not return is neither success nor failure until it was asked again.
+- a job that DRS does not list is neither success nor failure: it is gone when DRS denies it for a while, asked for
+  its log, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from drs_orchestrator.domain.advice import next_step
@@ -76,7 +77,7 @@ def unknown_launch_actions(job: Job, drs_job: DrsJob | None, execution_type: Exe
 def observe(job: Job, seen: JobObservation, execution_type: ExecutionType, limits: Limits, now: int) -> JobUpdate:
     """The job's next record after one look at DRS, and what changes in its servers' records."""
     if seen.job is None:
-        return _observe_missing(job, seen.instances, execution_type, limits, now)
+        return _observe_missing(job, seen, execution_type, limits, now)
     ended = _end_time(job, seen.job, now)
     judge = _Judge(job, seen.job, ended, seen, execution_type, limits, now)
     servers, changes = {}, []
@@ -112,10 +113,11 @@ def refuse(job: Job, reason: str) -> JobUpdate:
 
 
 def _observe_missing(
-    job: Job, instances: Mapping[str, str] | None, execution_type: ExecutionType, limits: Limits, now: int
+    job: Job, seen: JobObservation, execution_type: ExecutionType, limits: Limits, now: int
 ) -> JobUpdate:
-    since = job.missing_since if job.missing_since is not None else now
-    if instances is None or now - since < limits.completion_grace:
+    since = (job.missing_since if job.missing_since is not None else now) if seen.denied else None
+    instances = seen.instances
+    if since is None or instances is None or now - since < limits.completion_grace:
         reason = f"DRS did not return job {job.job_id}; it is looked up again"
         updated = replace(job, missing_since=since, status_reason=reason)
         return JobUpdate(updated, (), updated != job)

@@ -18,15 +18,12 @@ from drs_orchestrator.domain.capacity import quota_reason, whose_job
 from drs_orchestrator.domain.guard import guarded, live_instance_remedy, living_recoveries
 from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.job import DrsJob
-from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again
+from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again, may_still_call
 from drs_orchestrator.domain.progress import refuse
 from drs_orchestrator.domain.records import Execution, Job, ServerChange
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.domain.statuses import ExecutionType, ServerStatus
 from drs_orchestrator.observability import logger
-
-# Jobs end within hours; whatever occupies DRS now was started within this time.
-_JOBS_IN_USE_SECONDS = 2 * 24 * 3600
 
 
 class Launch(StrEnum):
@@ -48,35 +45,32 @@ def place_of(app: App, job: Job) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`retry_after`: the seconds DRS asked to be left alone for, if it did."""
+    """`retry_after`: the seconds DRS asked to be left alone for, if it did. `no_room`: what DRS's quotas leave no room
+    for, if DRS said so."""
 
     launch: Launch
     retry_after: int | None = None
+    no_room: str | None = None
 
 
-def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str], forbidden: str | None = None) -> Attempt:
-    """Launch the job, or say in its record why not yet. `ahead`: older executions that wait for the same quota.
+def launch_job(
+    app: App, execution: Execution, job: Job, queued_for: str | None = None, forbidden: str | None = None
+) -> Attempt:
+    """Launch the job, or say in its record why not yet. `queued_for`: why it is not its turn at DRS's quotas.
 
     `forbidden` says why nothing may be launched now: then it is only learned what an earlier call came to.
     """
     drs = app.drs.at(job.account_id, job.region)
     if job.refusal is not None:
         return _refuse(app, execution, job)
-    if job.intent_time is not None:
-        try:
-            found = _find_own(execution, job, drs.jobs_since(job.intent_time - CLOCK_SKEW_SECONDS))
-        except DrsUnavailable as error:
-            return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
-        if found:
-            return _record(app, execution, job, found)
-        if not may_call_again(job, app.settings.launch_settle_seconds, app.clock()):
-            return _hold(app, execution, job, "waiting: an earlier StartRecovery call may still take effect")
+    if job.intent_time is not None and (attempt := _earlier_launch(app, drs, execution, job)):
+        return attempt
     if forbidden:
         # Its earlier call, if there was one, can no longer take effect.
         app.executions.save_job(execution, replace(job, called_time=None, status_reason=forbidden))
         return Attempt(Launch.NOT_LAUNCHED)
-    if ahead:
-        return _queue(app, execution, job, f"waiting: place {len(ahead) + 1} in the queue, after {ahead[-1]}")
+    if queued_for:
+        return _hold(app, execution, job, queued_for, queued=True)
     try:
         living = living_recoveries(drs.recovery_instances(job.to_launch)) if job.to_launch else ()
     except DrsUnavailable as error:
@@ -94,6 +88,7 @@ def launch_job(app: App, execution: Execution, job: Job, ahead: Sequence[str], f
         {server_id: intended.servers[server_id].snapshot_id for server_id in intended.to_launch},
         is_drill=execution.execution_type is ExecutionType.DRILL,
         tags=job_tags(execution.execution_id, job),
+        in_time=lambda: may_still_call(intended, app.settings.launch_settle_seconds, app.clock()),
     )
     logger.info(
         "StartRecovery",
@@ -169,6 +164,34 @@ def _finish_unlaunched(app: App, execution: Execution, job: Job) -> Attempt:
     return Attempt(Launch.NOT_LAUNCHED if saved else Launch.SUPERSEDED)
 
 
+def _earlier_launch(app: App, drs: Drs, execution: Execution, job: Job) -> Attempt | None:
+    """What an earlier intent came to; None when it has launched nothing and no longer will."""
+    since = (job.intent_time or 0) - CLOCK_SKEW_SECONDS
+    settled = may_call_again(job, app.settings.launch_settle_seconds, app.clock())
+    try:
+        seen = drs.jobs_since(since)
+        found = _find_own(execution, job, seen)
+        hidden = _hidden_launch(drs, job, seen, since) if settled and not found else None
+    except DrsUnavailable as error:
+        return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
+    if found:
+        return _record(app, execution, job, found)
+    if not settled:
+        return _hold(app, execution, job, "waiting: an earlier StartRecovery call may still take effect")
+    if hidden:
+        return _hold(app, execution, job, f"waiting: DRS says that it launched {hidden}, but does not list it yet")
+    return None
+
+
+def _hidden_launch(drs: Drs, job: Job, seen: Sequence[DrsJob], since: float) -> str | None:
+    """A launch of our servers since then that DRS knows of and does not list among its jobs: it may be ours."""
+    if job.called_time is None:
+        return None
+    listed = {each.job_id for each in seen}
+    launches = drs.last_launches(job.servers, since)
+    return next((f"{server} in job {job_id}" for server, job_id in launches.items() if job_id not in listed), None)
+
+
 def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: StartOutcome) -> Attempt:
     if outcome.job:
         return _record(app, execution, job, outcome.job)
@@ -183,11 +206,12 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
         reason = f"waiting: DRS can't be asked to launch: {outcome.reason}"
         return _hold(app, execution, job, reason, retry_after=outcome.retry_after)
     try:
-        in_use = [seen for seen in drs.jobs_since(app.clock() - _JOBS_IN_USE_SECONDS) if not seen.is_completed]
+        in_use = drs.jobs_in_use(app.clock())
     except DrsUnavailable:
         in_use = []
     if outcome.result is StartResult.QUOTA:
-        return _queue(app, execution, job, quota_reason(in_use, outcome.reason))
+        reason = quota_reason(in_use, outcome.reason)
+        return replace(_hold(app, execution, job, reason, queued=True), no_room=reason)
     # A conflict may be with the job of our own earlier call, whose answer was lost.
     # With its tags: this call was certainly not carried out, so no job without them is ours.
     if found := _find_own(execution, job, in_use):
@@ -202,11 +226,6 @@ def _refuse(app: App, execution: Execution, job: Job) -> Attempt:
 
 def _find_own(execution: Execution, job: Job, seen: Sequence[DrsJob]) -> DrsJob | None:
     return find_own_job(execution.execution_id, execution.execution_type, job, seen)
-
-
-def _queue(app: App, execution: Execution, job: Job, reason: str) -> Attempt:
-    app.queue.wait(place_of(app, job), execution.execution_id, execution.start_time, app.clock())
-    return _hold(app, execution, job, reason, queued=True)
 
 
 def _hold(

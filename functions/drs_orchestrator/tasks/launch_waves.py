@@ -19,6 +19,7 @@ from drs_orchestrator.tasks.ask_operator import ask_operator, settle_overdue_que
 from drs_orchestrator.tasks.close_waves import close_waves, save_wave
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.launch_job import Attempt, Launch, launch_job, place_of
+from drs_orchestrator.tasks.launch_turn import Turn, keep_places
 
 # One invocation begins no further StartRecovery call after this many seconds; the state machine calls it again.
 _BUDGET_SECONDS = 120
@@ -53,10 +54,12 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     waves = app.executions.waves(execution_id)
     deadline = app.clock() + _BUDGET_SECONDS
     tried: dict[JobKey, Attempt] = {}
+    was_queued: set[Place] = set()
     while True:
         waves = close_waves(app, execution, waves)
         begun = _to_launch(waves, execution)
         jobs = {wave.name: app.executions.jobs(execution_id, wave.index) for wave in waves if wave.name in begun}
+        was_queued |= {place_of(app, job) for each in jobs.values() for job in each if job.queued}
         results: dict[JobKey, Attempt] = {}
         for forbidden in dict.fromkeys(begun.values()):
             mine = [job for name, each in jobs.items() if begun[name] == forbidden for job in each]
@@ -80,6 +83,7 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     active = sum(job.job_id is not None for job in open_jobs)
     held = [job for job in open_jobs if execution.pause and job.job_id is None and job.called_time is None]
     waiting = len(open_jobs) - active - len(held)
+    keep_places(app, execution, [job for job in open_jobs if job not in held], was_queued)
     execution = ask_operator(app, execution, waves, _held(waves, execution, held))
     asked = max((attempt.retry_after or 0 for attempt in tried.values()), default=0)
     # Asking DRS for a launch and being put off is asking DRS, too.
@@ -147,20 +151,14 @@ def _launch_all(
     for job in waiting:
         by_place[place_of(app, job)].append(job)
     for place, there in by_place.items():
-        ahead = app.queue.ahead_of(place, execution.execution_id, execution.start_time, app.clock())
+        turn = Turn(app, execution, place)
         for job in there:
             if app.clock() > deadline:
                 return results
-            results[job.key] = launch_job(app, execution, job, ahead, forbidden)
-        if any(job.queued for job in there):
-            _leave_queue(app, execution, place, there)
+            queued_for = None if forbidden else turn.reason_to_wait(job)
+            results[job.key] = launch_job(app, execution, job, queued_for, forbidden)
+            turn.note(job, results[job.key])
     return results
-
-
-def _leave_queue(app: App, execution: Execution, place: Place, jobs: Sequence[Job]) -> None:
-    """Once nothing of the execution waits for the quota there, the next one's turn has come."""
-    if not any(app.executions.job(execution, job.key).queued for job in jobs):
-        app.queue.leave(place, execution.execution_id, execution.start_time)
 
 
 def _begin(app: App, execution: Execution, wave: Wave) -> Wave:

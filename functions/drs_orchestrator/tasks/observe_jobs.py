@@ -56,11 +56,14 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
 
 def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | None) -> JobUpdate:
     log = instances = None
+    denied = False
     expects_actions: dict[str, bool | None] = {}
     # Each question for itself: what one operation can't answer now, another may.
     with _unless_unavailable(execution, job):
         if seen and seen.status != "PENDING":
             log = drs.job_log(seen.job_id)
+        elif seen is None:
+            denied = not drs.has_log(job.job_id or "")
     with _unless_unavailable(execution, job):
         if lacks_instances(job, seen, log):
             instances = drs.instances_of_job(job.job_id or "", job.servers)
@@ -70,7 +73,7 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
     limits = app.settings.limits
     if execution.launch_actions_timeout is not None:
         limits = replace(limits, launch_actions=execution.launch_actions_timeout)
-    observation = JobObservation(seen, log, instances, expects_actions)
+    observation = JobObservation(seen, log, instances, expects_actions, denied)
     return observe(job, observation, execution.execution_type, limits, app.clock())
 
 

@@ -1,4 +1,8 @@
-"""Start an execution: snapshot the plan, record it, start its first driver."""
+"""Start an execution: snapshot the plan, lock its servers, record it, start its first driver.
+
+A start that dies on its way leaves nothing that hinders its repeat: with a ClientToken the repeat takes the token over
+before anything else, and with it the locks. Of two starts with the same token only the later one can be recorded.
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -51,14 +55,18 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         reason=request.reason,
         replace_live=request.replace_live,
     )
+    client_token = ClientToken(token, digest, now + _TOKEN_LIFETIME_SECONDS) if token else None
+    if client_token and not app.executions.claim(execution.execution_id, client_token):
+        return _first_answer(app, client_token)
     servers = locked_servers(app, plan)
-    held = app.locks.acquire(execution.execution_id, servers, now)
+    held = app.locks.acquire(execution.execution_id, servers, now, client_token.record if client_token else None)
     if held:
+        if token and (replayed := _replay(app, token, digest)):
+            return replayed
         raise Conflict(
             f"{len(held)} of the plan's servers belong to execution {held[0].owner}, which has not ended.",
             [_fault(f"/{each.server.source_server_id}", f"held by execution {each.owner}") for each in held],
         )
-    client_token = ClientToken(token, digest, now + _TOKEN_LIFETIME_SECONDS) if token else None
     event = Event(
         Kind.EXECUTION_STARTED,
         now,
@@ -74,11 +82,8 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         },
     )
     if not app.executions.create(execution, plan, client_token, event):
-        # Only a token can be taken: a request with the same one was faster.
         app.locks.release(execution.execution_id, servers)
-        if token and (replayed := _replay(app, token, digest)):
-            return replayed
-        raise Conflict("The execution could not be recorded; send the request again.")
+        return _first_answer(app, client_token)
     logger.info(
         "execution started",
         execution_id=execution.execution_id,
@@ -139,6 +144,13 @@ def _replay(app: App, token: str, digest: str) -> dict[str, str] | None:
     if execution and execution.status is ExecutionStatus.PENDING:
         _start_driver(app, execution)
     return {"executionId": execution_id, "status": ExecutionStatus.PENDING.value}
+
+
+def _first_answer(app: App, token: ClientToken | None) -> dict[str, str]:
+    """What another request with the same token was answered, which came while this one was carried out."""
+    if token and (replayed := _replay(app, token.token, token.request_digest)):
+        return replayed
+    raise Conflict("Another request with this ClientToken is being carried out; send the request again.")
 
 
 def _start_driver(app: App, execution: Execution) -> None:
