@@ -17,6 +17,7 @@ def test_every_document_on_the_way_is_as_the_api_documents_it(
 ) -> None:
     components = yaml.safe_load((PROJECT_ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))["components"]
     documented = Draft202012Validator({"$ref": "#/components/schemas/Execution", "components": components})
+    orchestrator.add_servers(THREE)
     orchestrator.add_servers(ONE, TWO, launchActions=[{"name": "audit", "seconds": 300}])
     simulator.add_fault("unknown-event", sourceServerIDs=[ONE])
     simulator.add_fault("launch-failure", sourceServerIDs=[TWO])

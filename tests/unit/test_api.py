@@ -31,7 +31,13 @@ def call(
         "queryStringParameters": query,
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
         "pathParameters": None,
-        "requestContext": {"path": path, "stage": "v1", "httpMethod": method, "requestId": "1"},
+        "requestContext": {
+            "path": path,
+            "stage": "v1",
+            "httpMethod": method,
+            "requestId": "1",
+            "identity": {"userArn": "arn:aws:iam::123456789012:user/operator"},
+        },
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "isBase64Encoded": False,
     }

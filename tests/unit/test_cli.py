@@ -38,6 +38,8 @@ def execution(status: str = "POLLING", *servers: dict[str, Any], **fields: Any) 
         "PlanName": "Web shop",
         "ExecutionType": "DRILL",
         "Status": status,
+        "StartedBy": "arn:aws:iam::123456789012:user/operator",
+        "ReplaceLive": False,
         "StartTime": NOW,
         "PollCount": 2,
         "PollingPhase": "STARTED",
