@@ -1,19 +1,21 @@
 """Walks a state machine's definition, one state after the other, without an engine: what a history runs on.
 
-`walk` is a generator. It yields what the machine wants done (`Invoke` a function, `Pause`) and is sent the function's
-result, or has `TaskFailed` thrown in; it returns how the machine ended. Whoever drives it decides what time is, so a
-week of polling lasts a moment. It knows the part of the Amazon States Language the shipped definition uses and
-refuses everything else, so that a definition that grows beyond it is noticed at once.
+`walk` is a generator. It yields what the machine wants done (`Invoke` a function, `Pause`, `Await` a callback) and is
+sent the function's or the callback's result, or has `TaskFailed` thrown in; it returns how the machine ended. Whoever
+drives it decides what time is, so a week of polling lasts a moment. It knows the part of the Amazon States Language the
+shipped definition uses and refuses everything else, so that a definition that grows beyond it is noticed at once.
 """
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 type Definition = Mapping[str, Any]
 type Data = dict[str, Any]
-type Walk = Generator[Invoke | Pause, Any, End]
+type Step = Invoke | Pause | Await
+type Walk = Generator[Step, Any, End]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,14 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait until somebody answers with this callback token; after so many seconds States.Timeout is thrown in."""
+
+    token: str
     seconds: float
 
 
@@ -60,6 +70,7 @@ _FIELDS = {
     "Succeed": {"Type", "Comment"},
     "Fail": {"Type", "Comment", "Error", "Cause"},
 }
+_INVOKE, _CALLBACK = "arn:aws:states:::lambda:invoke", "arn:aws:states:::lambda:invoke.waitForTaskToken"
 _RETRIER = {
     *("Comment", "ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds"),
     "JitterStrategy",
@@ -78,6 +89,8 @@ def check_supported(definition: Definition) -> None:
         known = _FIELDS.get(state["Type"])
         if known is None or not set(state) <= known:
             raise Unsupported(f"{name}: {state['Type']} with {sorted(set(state) - (known or set()))}")
+        if state["Type"] == "Task" and state["Resource"] not in (_INVOKE, _CALLBACK):
+            raise Unsupported(f"{name}: a task of {state['Resource']}")
         for retrier in state.get("Retry", ()):
             if not set(retrier) <= _RETRIER:
                 raise Unsupported(f"{name}: Retry with {sorted(set(retrier) - _RETRIER)}")
@@ -92,16 +105,18 @@ def walk(
     data: Data,
     jitter: Callable[[], float] = lambda: 1.0,
     enter: Callable[[str], None] = lambda _: None,
+    name: str = "machine",
 ) -> Walk:
     """Run the machine on its input. `jitter` draws from 0 to 1 for delays of full jitter; `enter` is told the name of
-    each state that is entered."""
+    each state that is entered; `name` is the execution's, which its callback tokens begin with."""
+    tokens = (f"{name}#{number}" for number in count(1))
     name = definition["StartAt"]
     while True:
         enter(name)
         state = definition["States"][name]
         match state["Type"]:
             case "Task":
-                data, name = yield from _task(state, data, jitter)
+                data, name = yield from _task(state, data, jitter, tokens)
             case "Choice":
                 name = next((rule["Next"] for rule in state["Choices"] if _holds(rule, data)), state["Default"])
             case "Wait":
@@ -116,13 +131,12 @@ def walk(
 
 
 def _task(
-    state: Definition, data: Data, jitter: Callable[[], float]
-) -> Generator[Invoke | Pause, Any, tuple[Data, str]]:
-    parameters = _fill(state["Parameters"], data)
+    state: Definition, data: Data, jitter: Callable[[], float], tokens: Iterator[str]
+) -> Generator[Step, Any, tuple[Data, str]]:
     attempts = [0] * len(state.get("Retry", ()))
     while True:
         try:
-            answer = yield Invoke(parameters["FunctionName"], parameters["Payload"])
+            result = yield from _attempt(state, data, tokens)
         except TaskFailed as failure:
             delay = _retry_delay(state.get("Retry", ()), attempts, failure.error, jitter)
             if delay is not None:
@@ -132,10 +146,22 @@ def _task(
                 if _matches(catcher["ErrorEquals"], failure.error):
                     return _put(catcher["ResultPath"], data, {"Error": failure.error}), catcher["Next"]
             raise Unsupported(f"nobody catches {failure.error}") from failure
-        result = {"Payload": json.loads(json.dumps(answer))}
         if "ResultSelector" in state:
             result = _fill(state["ResultSelector"], result)
         return _put(state["ResultPath"], data, result), state["Next"]
+
+
+def _attempt(state: Definition, data: Data, tokens: Iterator[str]) -> Generator[Step, Any, Data]:
+    """The task's raw result: the function's answer as `Payload`, or what the callback brought."""
+    if state["Resource"] == _INVOKE:
+        parameters = _fill(state["Parameters"], data)
+        answer = yield Invoke(parameters["FunctionName"], parameters["Payload"])
+        return {"Payload": json.loads(json.dumps(answer))}
+    token = next(tokens)
+    parameters = _fill(state["Parameters"], data, token)
+    yield Invoke(parameters["FunctionName"], parameters["Payload"])
+    brought: Data = yield Await(token, state["TimeoutSeconds"])
+    return brought
 
 
 def _retry_delay(
@@ -169,14 +195,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _fill(template: Definition, data: Data) -> Data:
-    """A payload template with its `"name.$": "$.path"` fields filled from `data`."""
+def _fill(template: Definition, data: Data, token: str | None = None) -> Data:
+    """A payload template with its `"name.$": "$.path"` fields filled from `data`, or by the callback token."""
     filled: Data = {}
     for name, value in template.items():
         if name.endswith(".$"):
-            filled[name.removesuffix(".$")] = _at(value, data)
+            filled[name.removesuffix(".$")] = token if token and value == "$$.Task.Token" else _at(value, data)
         else:
-            filled[name] = _fill(value, data) if isinstance(value, Mapping) else value
+            filled[name] = _fill(value, data, token) if isinstance(value, Mapping) else value
     return filled
 
 

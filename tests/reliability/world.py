@@ -31,7 +31,7 @@ from drs_simulator.calls import Call as DrsCall
 from drs_simulator.clock import Clock
 from drs_simulator.simulator import Caller, Simulator
 from tests.helpers.template import PROJECT_ROOT, function_environment, template
-from tests.reliability.asl_walker import End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
+from tests.reliability.asl_walker import Await, End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
 from tests.reliability.dynamodb_fake import DynamoDb, Item
 from tests.statemachine.functions import functions
 
@@ -42,6 +42,7 @@ EXECUTION_TABLE = "executions"
 PLAN_TABLE = "plans"
 STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:recovery"
 RECONCILER_SECONDS = 60
+OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/operator"
 
 # A server's statuses in the only order they may come.
 RANK = {"PENDING": 0, "STARTED": 1, "IN_PROGRESS": 2, "LAUNCHED": 3, "SKIPPED": 4, "FAILED": 4}
@@ -108,6 +109,9 @@ class Driver:
     walk: Walk
     status: str = "RUNNING"
     end: End | None = None
+    # The callback token of its task; `awaited` once the task is over and the answer is what it waits for.
+    token: str | None = None
+    awaited: str | None = None
 
 
 @dataclass(slots=True)
@@ -144,6 +148,8 @@ class World:
         self.recorder: Callable[[str, dict[str, Any], Any], None] | None = None
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
+        # Callback tokens nobody can answer any more.
+        self._answered: set[str] = set()
         self._parameters = parameters
         self.app = _app(tuple(sorted(parameters.items())))
         self.at(RECONCILER_SECONDS, self._tick)
@@ -207,7 +213,12 @@ class World:
             "headers": {},
             "queryStringParameters": None,
             "multiValueQueryStringParameters": None,
-            "requestContext": {"stage": "local", "path": path, "httpMethod": method},
+            "requestContext": {
+                "stage": "local",
+                "path": path,
+                "httpMethod": method,
+                "identity": {"userArn": OPERATOR},
+            },
             "body": None if body is None else json.dumps(body),
             "isBase64Encoded": False,
         }
@@ -248,7 +259,7 @@ class World:
 
     def start_driver(self, name: str, state: dict[str, Any]) -> None:
         """Run the state machine on this input."""
-        driver = Driver(name, state, walk(_definition(), state, self.random.random))
+        driver = Driver(name, state, walk(_definition(), state, self.random.random, name=name))
         self.drivers[name] = driver
         self.at(0.1, lambda: self._go_on(driver, None))
 
@@ -276,9 +287,33 @@ class World:
         self.stop_driver(params["executionArn"].rpartition(":")[2])
         return {"stopDate": self.now}
 
+    def _send_task_success(self, params: dict[str, Any]) -> dict[str, Any]:
+        token = params["taskToken"]
+        driver = self.drivers.get(token.rpartition("#")[0])
+        if driver is None or driver.status != "RUNNING" or token != driver.token or token in self._answered:
+            raise ClientError({"Error": {"Code": "TaskTimedOut", "Message": "Task Timed Out"}}, "SendTaskSuccess")
+        self._answered.add(token)
+        if driver.awaited == token:
+            self.at(0.05, lambda: self._go_on(driver, json.loads(params["output"])))
+        return {}
+
+    def _wait_for_answer(self, driver: Driver, token: str, seconds: float) -> None:
+        """An answer may have come while the task was still telling people its token."""
+        if token in self._answered:
+            self.at(0.05, lambda: self._go_on(driver, {}))
+            return
+        driver.awaited = token
+        self.at(seconds, lambda: self._time_out(driver, token))
+
+    def _time_out(self, driver: Driver, token: str) -> None:
+        if token not in self._answered:
+            self._answered.add(token)
+            self._go_on(driver, TaskFailed("States.Timeout"))
+
     def _go_on(self, driver: Driver, answer: Any) -> None:
         if driver.status != "RUNNING":
             return
+        driver.awaited = None
         try:
             step = driver.walk.throw(answer) if isinstance(answer, TaskFailed) else driver.walk.send(answer)
         except StopIteration as stop:
@@ -288,7 +323,10 @@ class World:
         match step:
             case Pause(seconds):
                 self.at(seconds, lambda: self._go_on(driver, None))
+            case Await(token, seconds):
+                self._wait_for_answer(driver, token, seconds)
             case Invoke(function, payload):
+                driver.token = payload.get("taskToken")
                 invocation = Invocation(function, driver)
                 outcome = self._task(driver, payload, invocation)
                 if not invocation.abandoned:
@@ -358,6 +396,7 @@ class World:
                     "StartExecution": self._start_execution,
                     "DescribeExecution": self._describe_execution,
                     "StopExecution": self._stop_execution,
+                    "SendTaskSuccess": self._send_task_success,
                 }
                 return operations[call.operation](call.params)
             case "drs":

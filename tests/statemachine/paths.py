@@ -4,12 +4,15 @@ Every path runs on both engines. On the second engine time is exact, so the whol
 that waits for real may find DRS a poll further on, so there the `tasks` of both sides are compared.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any
 
-from tests.helpers.orchestrator import plan, server_id, wave
+from drs_orchestrator.bootstrap import App
+from drs_orchestrator.tasks import steer_execution
+from tests.helpers.orchestrator import CALLER, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 from tests.statemachine.reading import definition, states
 from tools.state_graph import edges
@@ -46,6 +49,13 @@ class Path:
 
     def __str__(self) -> str:
         return self.title
+
+    def operator(self, app: App, execution_id: str) -> list[Callable[[], object]]:
+        """What is to be done at each pause, by calling the tasks behind the routes."""
+        return [
+            partial(getattr(steer_execution, decision), app, execution_id, {"Reason": "a test"}, CALLER)
+            for decision in self.decisions
+        ]
 
     def arrange(self, simulator: SimulatorControl) -> None:
         """Bring DRS to where the path begins; it has to be new, with no servers and faults of others."""
@@ -131,7 +141,8 @@ PATHS = (
             *("Prepare Execution", "Launch Ready Waves", *TRANSITION, *UNANSWERED, *LAUNCH[1:]),
             *("Finish Execution", "Execution Completed"),
         ),
-        faults=({"fault": "throttle", "operation": "DescribeJobs", "count": 4},),
+        # Two of them meet pre-flight, which starts all the same; the rest are the first check's attempts.
+        faults=({"fault": "throttle", "operation": "DescribeJobs", "count": 6},),
     ),
     Path(
         "DRS refuses the launch",

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 
 import pytest
 
-from drs_orchestrator.tasks import steer_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
 from drs_orchestrator.tasks.steer_execution import approve
 from tests.helpers.history import replacement
@@ -52,9 +50,8 @@ def test_a_path_ends_as_expected_and_takes_its_states_in_order(path: Path, engin
     orchestrator = engine.orchestrator
     path.arrange(orchestrator.simulator)
     execution_id = orchestrator.start(path.plan, path.execution_type)
-    for decision in path.decisions:
-        decide = getattr(steer_execution, decision)
-        engine.at_the_next_pause(partial(decide, orchestrator.app, execution_id, {"Reason": "a test"}, "operator"))
+    for decide in path.operator(orchestrator.app, execution_id):
+        engine.at_the_next_pause(decide)
     engine.run()
     history = engine.history(f"{execution_id}-g1")
     entered = states_entered(history)

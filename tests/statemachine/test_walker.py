@@ -6,7 +6,7 @@ decisions and repetitions included; with the embedded engine it is compared as t
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,9 @@ import pytest
 
 from tests.helpers.orchestrator import Orchestrator, aws
 from tests.helpers.simulator import SimulatorControl
-from tests.reliability.asl_walker import End, Invoke, TaskFailed, check_supported, walk
+from tests.reliability.asl_walker import Await, End, Invoke, TaskFailed, check_supported, walk
 from tests.statemachine.functions import shipped_functions
-from tests.statemachine.paths import ONE_SERVER, PATHS, WEB, Path, states_entered, steps, tasks
+from tests.statemachine.paths import ONE_APPROVAL, ONE_SERVER, PATHS, WEB, Path, states_entered, steps, tasks
 from tests.statemachine.reading import SUBSTITUTION, function_of, states
 from tests.statemachine.second_engine import second_engine
 from tools.state_graph import DEFINITION
@@ -32,8 +32,12 @@ class Course:
     end: End | None = None
 
 
-def walked(orchestrator: Orchestrator, driver: str, broken: str | None = None) -> Course:
-    """The course the walker takes as this driver; the function `broken` always fails."""
+def walked(
+    orchestrator: Orchestrator, driver: str, broken: str | None = None, decisions: Iterable[Callable[[], object]] = ()
+) -> Course:
+    """The course the walker takes as this driver; the function `broken` always fails, and an operator decides in turn
+    whenever it waits for an answer."""
+    decide = iter(decisions)
     definition = json.loads(SUBSTITUTION.sub(lambda match: match[1], DEFINITION.read_text(encoding="utf-8")))
     check_supported(definition)
     course = Course([])
@@ -51,6 +55,9 @@ def walked(orchestrator: Orchestrator, driver: str, broken: str | None = None) -
                 answer = TaskFailed("RuntimeError")
             elif isinstance(step, Invoke):
                 answer = call(step.function, step.payload)
+            elif isinstance(step, Await):
+                next(decide)()
+                answer = {}
             else:
                 orchestrator.let_pass(math.ceil(step.seconds))
                 answer = None
@@ -76,14 +83,16 @@ def fresh(simulator: SimulatorControl) -> Iterator[None]:
 def test_a_path_is_walked_as_the_engines_take_it(path: Path, simulator: SimulatorControl) -> None:
     with fresh(simulator), second_engine(simulator) as engine:
         path.arrange(simulator)
-        driver = f"{engine.orchestrator.start(path.plan, path.execution_type)}-g1"
+        execution_id = engine.orchestrator.start(path.plan, path.execution_type)
+        for decide in path.operator(engine.orchestrator.app, execution_id):
+            engine.at_the_next_pause(decide)
         engine.run()
-        taken = states_entered(engine.history(driver))
+        taken = states_entered(engine.history(f"{execution_id}-g1"))
     with fresh(simulator):
         orchestrator = Orchestrator(simulator)
         path.arrange(simulator)
         execution_id = orchestrator.start(path.plan, path.execution_type)
-        course = walked(orchestrator, f"{execution_id}-g1")
+        course = walked(orchestrator, f"{execution_id}-g1", decisions=path.operator(orchestrator.app, execution_id))
         status = orchestrator.show(execution_id)["Status"]
 
     assert course.entered == taken
@@ -98,18 +107,19 @@ def test_a_task_that_keeps_failing_is_tried_and_given_up_as_on_the_engine(
     simulator: SimulatorControl, task: str
 ) -> None:
     parameters = {"MaxPollsPerDriver": "4" if task == "Hand Over" else "100"}
+    plan = ONE_APPROVAL if task == "Wait For A Decision" else ONE_SERVER
     with fresh(simulator), second_engine(simulator, **parameters) as engine:
         simulator.use_profile("fast-mode")
         engine.orchestrator.add_servers(WEB)
         engine.break_function(task)
-        driver = f"{engine.orchestrator.start(ONE_SERVER)}-g1"
+        driver = f"{engine.orchestrator.start(plan)}-g1"
         engine.run()
         history = engine.history(driver)
     with fresh(simulator):
         orchestrator = Orchestrator(simulator, **parameters)
         simulator.use_profile("fast-mode")
         orchestrator.add_servers(WEB)
-        driver = f"{orchestrator.start(ONE_SERVER)}-g1"
+        driver = f"{orchestrator.start(plan)}-g1"
         course = walked(orchestrator, driver, broken=function_of(states()[task]))
 
     assert course.entered == states_entered(history)
