@@ -10,6 +10,7 @@ from drs_orchestrator.adapters.drivers import Drivers
 from drs_orchestrator.adapters.drs import DrsAccounts
 from drs_orchestrator.adapters.execution_store import ExecutionStore
 from drs_orchestrator.adapters.launch_queue import LaunchQueue
+from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.adapters.plan_store import PlanStore
 from drs_orchestrator.adapters.server_locks import ServerLocks
 from drs_orchestrator.settings import Settings
@@ -31,8 +32,12 @@ class App:
     timer: Callable[[], float] = time.monotonic
 
     @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.execution_table)
+
+    @cached_property
     def executions(self) -> ExecutionStore:
-        return ExecutionStore(self.settings.execution_table)
+        return ExecutionStore(self.ledger)
 
     @cached_property
     def locks(self) -> ServerLocks:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from drs_orchestrator.adapters.execution_store import ExecutionStore
+from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.settings import Settings
@@ -37,7 +38,7 @@ def get_execution_from_dynamodb(execution_id: str) -> dict[str, Any]:
 
 def query_status_index(status: str) -> list[str]:
     """The ids of all executions in this status, newest first, from every page of StatusIndex."""
-    store = ExecutionStore(os.environ["EXECUTION_TABLE_NAME"])
+    store = ExecutionStore(Ledger(os.environ["EXECUTION_TABLE_NAME"]))
     return list(store.ids_by_status(ExecutionStatus(status)))
 
 

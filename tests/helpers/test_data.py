@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from drs_orchestrator.adapters.execution_store import ExecutionStore
+from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.plan import Plan, Server, Wave
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
@@ -87,7 +88,7 @@ def create_test_execution(execution_id: str, status: str = "POLLING") -> dict[st
         generation=1,
         driver_started=now,
     )
-    store = ExecutionStore(os.environ["EXECUTION_TABLE_NAME"])
+    store = ExecutionStore(Ledger(os.environ["EXECUTION_TABLE_NAME"]))
     assert store.create(execution, plan, None, STARTED), f"{execution_id} exists already"
     return {"ExecutionId": execution_id, "PlanId": plan.plan_id, "Status": status, "StartTime": now}
 

@@ -611,7 +611,7 @@ def virtual_aws() -> Iterator[None]:
         modules = [importlib.import_module(handler.__module__) for handler in _handlers().values()]
         for module in modules:
             stack.enter_context(mock.patch.object(module, "app", _current_app))
-        for module in ("drs_survey", "execution_store", "server_locks"):
+        for module in ("drs_survey", "ledger", "server_locks"):
             stack.enter_context(mock.patch(f"drs_orchestrator.adapters.{module}.ThreadPoolExecutor", _OneThread))
         # Ids decide the order of executions that started in the same second: they come from the seed, too.
         token_hex = "drs_orchestrator.tasks.start_execution.secrets.token_hex"

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from drs_orchestrator.adapters.execution_store import ExecutionStore
+from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.plan import Plan
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
@@ -21,7 +22,7 @@ EMPTY_PLAN = Plan("shop", "Web shop", "", ())
 @pytest.fixture
 def store(no_aws: None) -> ExecutionStore:
     create_tables()
-    return ExecutionStore(EXECUTION_TABLE)
+    return ExecutionStore(Ledger(EXECUTION_TABLE))
 
 
 def execution(number: int, status: ExecutionStatus = ExecutionStatus.POLLING, *, name: str = "Web shop") -> Execution:
@@ -106,7 +107,7 @@ class TestGSIQuery:
     @pytest.mark.usefixtures("no_aws")
     def test_a_dynamodb_error_is_raised_as_such_with_its_cause(self) -> None:
         with pytest.raises(ClientError) as caught:
-            list(ExecutionStore("no-such-table").ids_by_status(ExecutionStatus.POLLING))
+            list(ExecutionStore(Ledger("no-such-table")).ids_by_status(ExecutionStatus.POLLING))
 
         assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
         assert caught.value.operation_name == "Query"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore
+from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.history import NO_HISTORY, Head, seal
 from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.plan import Impact, Plan, Server, Wave
@@ -42,7 +43,7 @@ KEY = JobKey(0, 0)
 @pytest.fixture
 def store(no_aws: None) -> ExecutionStore:
     create_tables()
-    return ExecutionStore(EXECUTION_TABLE)
+    return ExecutionStore(Ledger(EXECUTION_TABLE))
 
 
 @pytest.fixture
@@ -255,7 +256,7 @@ class TestJobs:
         _, jobs = lay_out(Plan("big", "Big", "", (Wave("all", (), "us-east-1", servers=servers),)))
         assert len(jobs) == 120
         for job in jobs:
-            store._put_once(items.job("exec-1", replace(job, servers={})))
+            store._ledger.put_once(items.job("exec-1", replace(job, servers={})))
         execution = replace(EXECUTION, active_jobs=frozenset(job.key for job in jobs))
 
         assert [job.key for job in store.active_jobs(execution)] == [job.key for job in jobs]
@@ -392,7 +393,7 @@ class TestWaves:
 def shared_store() -> Iterator[ExecutionStore]:
     with aws():
         create_tables()
-        yield ExecutionStore(EXECUTION_TABLE)
+        yield ExecutionStore(Ledger(EXECUTION_TABLE))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

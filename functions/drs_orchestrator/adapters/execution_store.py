@@ -7,38 +7,29 @@
     SERVER#0000#0000#s-… …       one a server, with its transitions
     HISTORY#000001 …             what happened, by whom, in order; each entry carries the hash of the one before
 
-No item grows with the number of servers of the execution. Every write is conditional on what it replaces, so that
-any of two writers may come late, twice or not at all:
+No item grows with the number of servers of the execution. Every write is conditional on what it replaces:
 - header: on its generation (a driver that was replaced can't write), or on what an operator's decision is about;
 - wave, server: on a status that the new one may follow;
 - job: on its version. Its servers are written before it, so a lost job write only repeats server writes.
-A change that belongs into the history is written in one transaction with its entry and the chain's new head.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from drs_orchestrator.adapters import execution_items as items
-from drs_orchestrator.adapters.table import client, pack, put_if, query, succeeds, unpack
+from drs_orchestrator.adapters.ledger import Change, Fate, Ledger
+from drs_orchestrator.adapters.table import pack, put_if, query, succeeds, unpack
 from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.plan import Plan, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, Wave
 from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, WaveStatus, may_follow, predecessors
 from drs_orchestrator.domain.steering import PauseRequest, Question, QuestionKind, Stop
-from drs_orchestrator.errors import ServiceBusy
 
 STATUS_INDEX = "StatusIndex"
 
 _PIECE_CHARACTERS = 16_000
-_PARALLEL_WRITES = 8
-# How often a transaction that met another one is tried again before its caller has to be repeated.
-_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +46,11 @@ class ClientToken:
         return items.token_record(self.token)
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A change of a record: attributes to set, to add to (numbers, sets), to take from (sets), to remove, and what
-    must hold: an attribute's value, a tuple of values it may have, None for an attribute that must be absent, `...` for
-    one that must be there."""
-
-    set: Mapping[str, Any] = field(default_factory=dict)
-    add: Mapping[str, Any] = field(default_factory=dict)
-    delete: Mapping[str, Any] = field(default_factory=dict)
-    remove: Sequence[str] = ()
-    only_if: Mapping[str, Any] = field(default_factory=dict)
-
-
-class _Fate(Enum):
-    """What became of a transaction: carried out, a condition did not hold, or it met another one under way."""
-
-    DONE = auto()
-    REFUSED = auto()
-    COLLIDED = auto()
-
-
 class ExecutionStore:
-    def __init__(self, table_name: str) -> None:
-        self._table_name = table_name
-        self._dynamodb = client()
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._table_name = ledger.table_name
+        self._dynamodb = ledger.dynamodb
 
     # -- start -----------------------------------------------------------------------------------------------------
 
@@ -95,7 +66,7 @@ class ExecutionStore:
 
     def has_lost(self, execution_id: str, token_record: str) -> bool:
         """Whether a later start has taken the token from this one: the execution will never be recorded then."""
-        item = self._get(items.token_key(token_record))
+        item = self._ledger.get(items.token_key(token_record))
         return item is not None and item["StartedExecutionId"] != execution_id
 
     def create(self, execution: Execution, plan: Plan, token: ClientToken | None, event: Event) -> bool:
@@ -105,34 +76,35 @@ class ExecutionStore:
         pieces = [text[i : i + _PIECE_CHARACTERS] for i in range(0, len(text), _PIECE_CHARACTERS)]
         entry = seal(execution.execution_id, NO_HISTORY, event)
         header = items.header(execution) | {"HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]}
-        writes = [self._put(header), self._put(items.history_entry(execution.execution_id, entry))]
-        writes += [self._put(items.plan_piece(execution.execution_id, i, piece)) for i, piece in enumerate(pieces)]
+        writes = [self._ledger.put(header), self._ledger.put(items.history_entry(execution.execution_id, entry))]
+        writes += [
+            self._ledger.put(items.plan_piece(execution.execution_id, i, piece)) for i, piece in enumerate(pieces)
+        ]
         if token:
             writes.append(self._record_token(execution.execution_id, token))
-        return self._transact(writes) is _Fate.DONE
+        return self._ledger.transact(writes) is Fate.DONE
 
     def used_token(self, token: str) -> tuple[str, str] | None:
         """(execution id, request digest) of the execution that was recorded with the token."""
-        item = self._get(items.token_key(items.token_record(token)))
+        item = self._ledger.get(items.token_key(items.token_record(token)))
         return (item["StartedExecutionId"], item["RequestDigest"]) if item and item.get("Recorded") else None
 
     def plan(self, execution_id: str) -> Plan:
         """The plan as it was when the execution was started."""
-        pieces = self._records(execution_id, items.PLAN_PREFIX)
+        pieces = self._ledger.records(execution_id, items.PLAN_PREFIX)
         return plan_from_document(json.loads("".join(piece["Text"] for piece in pieces)))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def get(self, execution_id: str) -> Execution | None:
-        item = self._get(items.header_key(execution_id))
-        return items.read_header(item) if item else None
+        return self._ledger.header(execution_id)
 
     def is_over(self, execution_id: str) -> bool | None:
         """Whether the execution has ended; None when there is no such execution, or its header can't be read.
 
         A broken header must not keep its servers locked or others waiting for its turn.
         """
-        item = self._get(items.header_key(execution_id))
+        item = self._ledger.get(items.header_key(execution_id))
         if item is None or str(item.get("Status")) not in ExecutionStatus.__members__:
             return None
         return not _is_running(item)
@@ -140,24 +112,24 @@ class ExecutionStore:
     def ended_among(self, execution_ids: Iterable[str]) -> set[str]:
         """Those of the executions that have ended, don't exist, or can't be read."""
         wanted = set(execution_ids)
-        found = self._read_together(items.header_key(execution_id) for execution_id in sorted(wanted))
+        found = self._ledger.read_together(items.header_key(execution_id) for execution_id in sorted(wanted))
         return wanted - {item["ExecutionId"] for item in found if _is_running(item)}
 
     def records(self, execution_id: str) -> list[dict[str, Any]]:
         """Every record of the execution, as plain dictionaries, in order of their keys."""
-        return list(self._records(execution_id, ""))
+        return list(self._ledger.records(execution_id, ""))
 
     def waves(self, execution_id: str) -> list[Wave]:
-        return [items.read_wave(item) for item in self._records(execution_id, items.WAVE_PREFIX)]
+        return [items.read_wave(item) for item in self._ledger.records(execution_id, items.WAVE_PREFIX)]
 
     def jobs(self, execution_id: str, wave: int | None = None) -> list[Job]:
         """Every job of the execution, or of one wave."""
         prefix = items.JOB_PREFIX if wave is None else f"{items.JOB_PREFIX}{wave:04d}#"
-        return [items.read_job(item) for item in self._records(execution_id, prefix)]
+        return [items.read_job(item) for item in self._ledger.records(execution_id, prefix)]
 
     def job(self, execution: Execution, key: JobKey) -> Job:
         """Raises LookupError when the execution has no such job."""
-        item = self._get(items.job_key(execution.execution_id, key))
+        item = self._ledger.get(items.job_key(execution.execution_id, key))
         if item is None:
             raise LookupError(f"no record of job {key} in {execution.execution_id}")
         return items.read_job(item)
@@ -165,7 +137,7 @@ class ExecutionStore:
     def active_jobs(self, execution: Execution) -> list[Job]:
         """The jobs whose launch was intended and whose servers are not all settled."""
         keys = (items.job_key(execution.execution_id, key) for key in sorted(execution.active_jobs))
-        return sorted((items.read_job(item) for item in self._read_together(keys)), key=lambda job: job.key)
+        return sorted((items.read_job(item) for item in self._ledger.read_together(keys)), key=lambda job: job.key)
 
     def page_by_status(
         self, status: ExecutionStatus, limit: int, start: dict[str, Any] | None
@@ -203,15 +175,15 @@ class ExecutionStore:
 
     def lay_out(self, execution_id: str, waves: Sequence[Wave], jobs: Sequence[Job], names: dict[str, str]) -> None:
         """Write the wave, job and server records; those that exist already are left as they are."""
-        self._each(items.laid_out(execution_id, waves, jobs, names), self._put_once)
+        self._ledger.each(items.laid_out(execution_id, waves, jobs, names), self._ledger.put_once)
 
     def begin_polling(self, execution: Execution) -> Execution | None:
         """Mark the records as laid out and the execution as POLLING; None when another driver has taken over."""
-        change = _Change(
+        change = Change(
             set={"Status": ExecutionStatus.POLLING.value, "Prepared": True},
             only_if=_driven(execution) | {"Status": ExecutionStatus.PENDING.value},
         )
-        return self._update_header(execution, change)
+        return self._ledger.update_header(execution, change)
 
     # -- launching -------------------------------------------------------------------------------------------------
 
@@ -223,8 +195,10 @@ class ExecutionStore:
             intended = replace(intended, intent_time=now, polls_at_launch=execution.poll_count)
             data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "Servers": len(job.to_launch)}
             event = Event(Kind.LAUNCH_REQUESTED, now, data=data)
-        change = _Change(add={"ActiveJobs": {str(job.key)}}, only_if=_driven(execution))
-        return intended if self._commit(execution, event, change, self._replace_job(execution, intended)) else None
+        change = Change(add={"ActiveJobs": {str(job.key)}}, only_if=_driven(execution))
+        return (
+            intended if self._ledger.commit(execution, event, change, self._replace_job(execution, intended)) else None
+        )
 
     def save_job(self, execution: Execution, job: Job, event: Event | None = None) -> Job | None:
         """Replace the job's record; None when somebody else has replaced it since it was read."""
@@ -232,7 +206,7 @@ class ExecutionStore:
         write = self._replace_job(execution, saved)
         if event is None:
             return saved if put_if(self._dynamodb, **write["Put"]) else None
-        return saved if self._commit(execution, event, _Change(), write) else None
+        return saved if self._ledger.commit(execution, event, Change(), write) else None
 
     # -- observing -------------------------------------------------------------------------------------------------
 
@@ -243,12 +217,12 @@ class ExecutionStore:
 
     def change_servers(self, execution: Execution, changes: Sequence[ServerChange], now: int) -> None:
         """Write what changes in servers' records. Safe to repeat."""
-        self._each(changes, lambda change: self._change_server(execution, change, now))
+        self._ledger.each(changes, lambda change: self._change_server(execution, change, now))
 
     def save_wave(self, execution: Execution, wave: Wave, now: int) -> bool:
         """Write a wave with a new status; False when its record has already moved on."""
         progress = items.wave_progress(wave)
-        change = _Change(
+        change = Change(
             set={name: value for name, value in progress.items() if value is not None},
             only_if={"Status": tuple(status.value for status in predecessors(wave.status))},
         )
@@ -260,8 +234,8 @@ class ExecutionStore:
         }
         if wave.end_time is not None:
             data |= {"Launched": wave.launched_count, "Failed": wave.failed_count}
-        write = {"Update": self._update(items.wave_key(execution.execution_id, wave.index), change)}
-        return self._commit(execution, Event(Kind.WAVE_CHANGED, now, data=data), _Change(), write)
+        write = {"Update": self._ledger.update(items.wave_key(execution.execution_id, wave.index), change)}
+        return self._ledger.commit(execution, Event(Kind.WAVE_CHANGED, now, data=data), Change(), write)
 
     def heartbeat(
         self,
@@ -276,40 +250,40 @@ class ExecutionStore:
         """The last write of every round; None when another driver has taken over. A driver that makes a round does
         not wait for an answer any more, so its callback token goes."""
         done = {str(key) for key in finished}
-        change = _Change(
+        change = Change(
             set={"LastPolledTime": now, "Troubles": troubles} | ({"PollingPhase": phase} if phase else {}),
             add={"DriverRounds": 1, "PollCount": 1 if polled else 0},
             delete={"ActiveJobs": done} if done else {},
             remove=("TaskToken",) if execution.task_token else (),
             only_if=_driven(execution),
         )
-        return self._update_header(execution, change)
+        return self._ledger.update_header(execution, change)
 
     def finish(self, execution: Execution, status: ExecutionStatus, reason: str | None, now: int) -> bool:
         """Write the final status; False when another driver has taken over or the execution has ended."""
-        change = _Change(
+        change = Change(
             set={"Status": status.value, "EndTime": now} | ({"StatusReason": reason} if reason else {}),
             only_if=_driven(execution) | {"Status": ExecutionStatus.POLLING.value},
         )
         event = Event(Kind.EXECUTION_FINISHED, now, data={"Status": status.value, "StatusReason": reason})
-        return self._commit(execution, event, change)
+        return self._ledger.commit(execution, event, change)
 
     def take_over(self, execution: Execution, event: Event) -> Execution | None:
         """Give the execution its next generation: whoever drives an earlier one is fenced off from now on. `event`
         tells the history why; the new generation is added to it."""
         generation = execution.generation + 1
-        change = _Change(
+        change = Change(
             set={"Generation": generation, "DriverStarted": event.time, "DriverRounds": 0},
             only_if=_driven(execution),
         )
         event = replace(event, data={"Generation": generation, **event.data})
-        return self.get(execution.execution_id) if self._commit(execution, event, change) else None
+        return self.get(execution.execution_id) if self._ledger.commit(execution, event, change) else None
 
     # -- steering --------------------------------------------------------------------------------------------------
 
     def ask(self, execution: Execution, question: Question) -> bool:
         """Open the question; False when another driver has taken over or an operator has decided something."""
-        change = _Change(
+        change = Change(
             set={
                 "Question": _plain(items.question(question)),
                 "QuestionNumber": question.number,
@@ -325,12 +299,12 @@ class ExecutionStore:
             "OnTimeout": question.on_timeout.value if question.deadline else None,
             "Text": question.text,
         }
-        return self._commit(execution, Event(Kind.QUESTION_ASKED, question.asked_time, data=data), change)
+        return self._ledger.commit(execution, Event(Kind.QUESTION_ASKED, question.asked_time, data=data), change)
 
     def pause(self, execution: Execution, question: Question, token: str) -> bool:
         """PAUSED, with the token of the driver that waits for the answer; False when the question is not open any
         more or another driver has taken over."""
-        change = _Change(
+        change = Change(
             set={"Status": ExecutionStatus.PAUSED.value, "TaskToken": token},
             only_if=_driven(execution)
             | {
@@ -338,55 +312,55 @@ class ExecutionStore:
                 "Status": (ExecutionStatus.POLLING.value, ExecutionStatus.PAUSED.value),
             },
         )
-        return self._update_header(execution, change) is not None
+        return self._ledger.update_header(execution, change) is not None
 
     def go_on(self, execution: Execution, question: Question, event: Event) -> bool:
         """Close the question and let what it held go on; False when it is not open any more."""
         is_pause = question.kind is QuestionKind.PAUSE
-        change = _Change(
+        change = Change(
             set=self._awake(execution, event.time),
             add={} if is_pause else {"ApprovedWaves": {items.wave_index(index) for index in question.waves}},
             remove=["Question", "QuestionNumber", *(["Pause"] if is_pause else [])],
             only_if=_as_read(execution) | {"Stop": None},
         )
-        return self._commit(execution, event, change)
+        return self._ledger.commit(execution, event, change)
 
     def stop(self, execution: Execution, stop: Stop, event: Event) -> bool:
         """Launch nothing more; closes an open question. False when it has ended, is stopped already, or what was
         read of it has changed meanwhile."""
-        change = _Change(
+        change = Change(
             set={"Stop": _plain(items.stop(stop))} | self._awake(execution, event.time),
             remove=["Question", "QuestionNumber"] if execution.question else [],
             only_if=_as_read(execution) | {"Stop": None},
         )
-        return self._commit(execution, event, change)
+        return self._ledger.commit(execution, event, change)
 
     def request_pause(self, execution: Execution, request: PauseRequest, event: Event) -> bool:
         """Launch nothing more for now; False when it has ended, is stopped or paused, or has changed meanwhile."""
-        change = _Change(
+        change = Change(
             set={"Pause": _plain(items.pause(request))}, only_if=_as_read(execution) | {"Stop": None, "Pause": None}
         )
-        return self._commit(execution, event, change)
+        return self._ledger.commit(execution, event, change)
 
     def withdraw_pause(self, execution: Execution, event: Event) -> bool:
         """Take a request to pause back before anything was asked; False when it has changed meanwhile."""
-        change = _Change(remove=["Pause"], only_if=_as_read(execution) | {"QuestionNumber": None})
-        return self._commit(execution, event, change)
+        change = Change(remove=["Pause"], only_if=_as_read(execution) | {"QuestionNumber": None})
+        return self._ledger.commit(execution, event, change)
 
     def skip_wave(self, execution: Execution, wave: Wave, reason: str, event: Event) -> bool:
         """Have the wave skipped; a question about it is closed, to be asked anew without it. False when the wave has
         begun or the execution has changed meanwhile."""
         asked = execution.question is not None and wave.index in execution.question.waves
-        change = _Change(
+        change = Change(
             set=self._awake(execution, event.time) if asked else {},
             remove=["Question", "QuestionNumber"] if asked else [],
             only_if=_as_read(execution),
         )
-        skip = _Change(
+        skip = Change(
             set={"SkipReason": reason}, only_if={"Status": (WaveStatus.PENDING.value, WaveStatus.QUEUED.value)}
         )
-        write = {"Update": self._update(items.wave_key(execution.execution_id, wave.index), skip)}
-        return self._commit(execution, event, change, write)
+        write = {"Update": self._ledger.update(items.wave_key(execution.execution_id, wave.index), skip)}
+        return self._ledger.commit(execution, event, change, write)
 
     @staticmethod
     def _awake(execution: Execution, now: int) -> dict[str, Any]:
@@ -406,44 +380,6 @@ class ExecutionStore:
             "ExpressionAttributeValues": {":status": {"S": status.value}},
             "ScanIndexForward": False,
         }
-
-    def _get(self, key: dict[str, str]) -> dict[str, Any] | None:
-        answer = self._dynamodb.get_item(TableName=self._table_name, Key=pack(key), ConsistentRead=True)
-        return unpack(answer["Item"]) if "Item" in answer else None
-
-    def _read_together(self, keys: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
-        """The items of these keys that exist, in no order, a hundred in a call."""
-        left = [pack(key) for key in keys]
-        while left:
-            batch, left = left[:100], left[100:]
-            answer = self._dynamodb.batch_get_item(
-                RequestItems={self._table_name: {"Keys": batch, "ConsistentRead": True}}
-            )
-            for item in answer["Responses"].get(self._table_name, ()):
-                yield unpack(item)
-            left += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
-
-    def _records(self, execution_id: str, prefix: str) -> Iterator[dict[str, Any]]:
-        condition, values = "ExecutionId = :id", {":id": {"S": execution_id}}
-        if prefix:
-            condition += " AND begins_with(#Record, :prefix)"
-            values[":prefix"] = {"S": prefix}
-        names = {"ExpressionAttributeNames": {"#Record": "Record"}} if prefix else {}
-        return query(
-            self._dynamodb,
-            TableName=self._table_name,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ConsistentRead=True,
-            **names,
-        )
-
-    def _put(self, record: dict[str, Any]) -> dict[str, Any]:
-        condition = "attribute_not_exists(ExecutionId)"
-        return {"Put": {"TableName": self._table_name, "Item": pack(record), "ConditionExpression": condition}}
-
-    def _put_once(self, record: dict[str, Any]) -> None:
-        put_if(self._dynamodb, **self._put(record)["Put"])
 
     def _record_token(self, execution_id: str, token: ClientToken) -> dict[str, Any]:
         item = items.token(token.token, execution_id, token.request_digest, token.expires, recorded=True)
@@ -470,7 +406,7 @@ class ExecutionStore:
         """Write the change from the status the record really has: a crash may have left it ahead of its job."""
         key = items.server_key(execution.execution_id, change.job, change.source_server_id)
         while True:  # ends: the condition fails only when the status moved, and statuses only move forward
-            current = self._get(key)
+            current = self._ledger.get(key)
             if current is None:
                 raise LookupError(f"no record of server {change.source_server_id} in {execution.execution_id}")
             status = ServerStatus(current["Status"])
@@ -482,104 +418,6 @@ class ExecutionStore:
             update |= {"TableName": self._table_name, "Key": pack(key)}
             if succeeds(self._dynamodb.update_item, **update):
                 return
-
-    def _update(self, key: Mapping[str, str], change: _Change) -> dict[str, Any]:
-        """The arguments of update_item that carry the change."""
-        names: dict[str, str] = {}
-        values: dict[str, Any] = {}
-
-        def value(name: str, value: Any) -> str:
-            placeholder = f":{name}{len(values)}"
-            values[placeholder] = value
-            names[f"#{name}"] = name
-            return placeholder
-
-        def name(name: str) -> str:
-            names[f"#{name}"] = name
-            return f"#{name}"
-
-        clauses = {
-            "SET": [f"#{each} = {value(each, new)}" for each, new in change.set.items()],
-            "REMOVE": [name(each) for each in change.remove],
-            "ADD": [f"#{each} {value(each, more)}" for each, more in change.add.items()],
-            "DELETE": [f"#{each} {value(each, gone)}" for each, gone in change.delete.items()],
-        }
-        conditions = []
-        for each, wanted in change.only_if.items():
-            if wanted is None:
-                conditions.append(f"attribute_not_exists({name(each)})")
-            elif wanted is ...:
-                conditions.append(f"attribute_exists({name(each)})")
-            elif isinstance(wanted, tuple):
-                conditions.append(f"#{each} IN ({', '.join(value(each, one) for one in wanted)})")
-            else:
-                conditions.append(f"#{each} = {value(each, wanted)}")
-        update = {
-            "TableName": self._table_name,
-            "Key": pack(key),
-            "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts),
-            "ConditionExpression": " AND ".join(conditions),
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": pack(values),
-        }
-        return {name: each for name, each in update.items() if each}
-
-    def _update_header(self, execution: Execution, change: _Change) -> Execution | None:
-        """The header after a change that is none of the history's; None when its condition did not hold."""
-        update = self._update(items.header_key(execution.execution_id), change)
-        answer = succeeds(self._dynamodb.update_item, **update, ReturnValues="ALL_NEW")
-        return items.read_header(unpack(answer["Attributes"])) if answer else None
-
-    def _commit(self, execution: Execution, event: Event | None, change: _Change, *writes: dict[str, Any]) -> bool:
-        """Carry out a change of the header, other writes and the history's entry about them, all or nothing.
-
-        False when a condition did not hold. Another entry that came first is no such condition: the entry is sealed
-        again behind it.
-        """
-        execution_id = execution.execution_id
-        head = execution.head
-        for _ in range(_TRIES):
-            header, entries = replace(change, only_if={"Status": ..., **change.only_if}), []
-            if event:
-                entry = seal(execution_id, head, event)
-                entries.append(self._put(items.history_entry(execution_id, entry)))
-                header = replace(
-                    header,
-                    set={**change.set, "HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]},
-                    only_if={**header.only_if, "HistoryCount": head.count or None},
-                )
-            update = self._update(items.header_key(execution_id), header)
-            fate = self._transact([{"Update": update}, *writes, *entries])
-            if fate is _Fate.DONE:
-                return True
-            current = self.get(execution_id)
-            if current is None or (fate is _Fate.REFUSED and current.head == head):
-                return False
-            head = current.head
-        raise ServiceBusy(f"The record of {execution_id} is being changed by too many at once; try again.")
-
-    def _transact(self, writes: list[dict[str, Any]]) -> "_Fate":
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
-            if "ConditionalCheckFailed" in reasons:
-                return _Fate.REFUSED
-            if "TransactionConflict" in reasons:
-                return _Fate.COLLIDED
-            raise
-        return _Fate.DONE
-
-    @staticmethod
-    def _each[T](things: Sequence[T], write: Callable[[T], None]) -> None:
-        """Write all; more than a few in parallel. The first error is raised once every write has been tried."""
-        if len(things) <= 2:
-            for thing in things:
-                write(thing)
-            return
-        with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
-            for future in [pool.submit(write, thing) for thing in things]:
-                future.result()
 
 
 def _driven(execution: Execution) -> dict[str, Any]:

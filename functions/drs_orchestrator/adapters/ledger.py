@@ -1,0 +1,197 @@
+"""How the record of an execution is read and changed: single records, and changes that belong into the history.
+
+Every write is conditional on what it replaces, so that any of two writers may come late, twice or not at all. A change
+that belongs into the history is written in one transaction with its entry and the chain's new head.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from drs_orchestrator.adapters import execution_items as items
+from drs_orchestrator.adapters.table import client, pack, put_if, query, succeeds, unpack
+from drs_orchestrator.domain.history import Event, seal
+from drs_orchestrator.domain.records import Execution
+from drs_orchestrator.errors import ServiceBusy
+
+_PARALLEL_WRITES = 8
+# How often a transaction that met another one is tried again before its caller has to be repeated.
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a record: attributes to set, to add to (numbers, sets), to take from (sets), to remove, and what
+    must hold: an attribute's value, a tuple of values it may have, None for an attribute that must be absent, `...` for
+    one that must be there."""
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    add: Mapping[str, Any] = field(default_factory=dict)
+    delete: Mapping[str, Any] = field(default_factory=dict)
+    remove: Sequence[str] = ()
+    only_if: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Fate(Enum):
+    """What became of a transaction: carried out, a condition did not hold, or it met another one under way."""
+
+    DONE = auto()
+    REFUSED = auto()
+    COLLIDED = auto()
+
+
+class Ledger:
+    """The table of executions, one partition an execution."""
+
+    def __init__(self, table_name: str) -> None:
+        self.table_name = table_name
+        self.dynamodb = client()
+
+    def get(self, key: dict[str, str]) -> dict[str, Any] | None:
+        """One record as plain dictionary."""
+        answer = self.dynamodb.get_item(TableName=self.table_name, Key=pack(key), ConsistentRead=True)
+        return unpack(answer["Item"]) if "Item" in answer else None
+
+    def header(self, execution_id: str) -> Execution | None:
+        item = self.get(items.header_key(execution_id))
+        return items.read_header(item) if item else None
+
+    def read_together(self, keys: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
+        """The items of these keys that exist, in no order, a hundred in a call."""
+        left = [pack(key) for key in keys]
+        while left:
+            batch, left = left[:100], left[100:]
+            answer = self.dynamodb.batch_get_item(
+                RequestItems={self.table_name: {"Keys": batch, "ConsistentRead": True}}
+            )
+            for item in answer["Responses"].get(self.table_name, ()):
+                yield unpack(item)
+            left += answer.get("UnprocessedKeys", {}).get(self.table_name, {}).get("Keys", [])
+
+    def records(self, execution_id: str, prefix: str) -> Iterator[dict[str, Any]]:
+        """The execution's records whose keys begin with `prefix`, in order."""
+        condition, values = "ExecutionId = :id", {":id": {"S": execution_id}}
+        if prefix:
+            condition += " AND begins_with(#Record, :prefix)"
+            values[":prefix"] = {"S": prefix}
+        names = {"ExpressionAttributeNames": {"#Record": "Record"}} if prefix else {}
+        return query(
+            self.dynamodb,
+            TableName=self.table_name,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+            **names,
+        )
+
+    def put(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The write of a transaction that puts a record which must not exist yet."""
+        condition = "attribute_not_exists(ExecutionId)"
+        return {"Put": {"TableName": self.table_name, "Item": pack(record), "ConditionExpression": condition}}
+
+    def put_once(self, record: dict[str, Any]) -> None:
+        """Put the record; one that exists already is left as it is."""
+        put_if(self.dynamodb, **self.put(record)["Put"])
+
+    def update(self, key: Mapping[str, str], change: Change) -> dict[str, Any]:
+        """The arguments of update_item that carry the change."""
+        names: dict[str, str] = {}
+        values: dict[str, Any] = {}
+
+        def value(name: str, value: Any) -> str:
+            placeholder = f":{name}{len(values)}"
+            values[placeholder] = value
+            names[f"#{name}"] = name
+            return placeholder
+
+        def name(name: str) -> str:
+            names[f"#{name}"] = name
+            return f"#{name}"
+
+        clauses = {
+            "SET": [f"#{each} = {value(each, new)}" for each, new in change.set.items()],
+            "REMOVE": [name(each) for each in change.remove],
+            "ADD": [f"#{each} {value(each, more)}" for each, more in change.add.items()],
+            "DELETE": [f"#{each} {value(each, gone)}" for each, gone in change.delete.items()],
+        }
+        conditions = []
+        for each, wanted in change.only_if.items():
+            if wanted is None:
+                conditions.append(f"attribute_not_exists({name(each)})")
+            elif wanted is ...:
+                conditions.append(f"attribute_exists({name(each)})")
+            elif isinstance(wanted, tuple):
+                conditions.append(f"#{each} IN ({', '.join(value(each, one) for one in wanted)})")
+            else:
+                conditions.append(f"#{each} = {value(each, wanted)}")
+        update = {
+            "TableName": self.table_name,
+            "Key": pack(key),
+            "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts),
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": pack(values),
+        }
+        return {name: each for name, each in update.items() if each}
+
+    def update_header(self, execution: Execution, change: Change) -> Execution | None:
+        """The header after a change that is none of the history's; None when its condition did not hold."""
+        update = self.update(items.header_key(execution.execution_id), change)
+        answer = succeeds(self.dynamodb.update_item, **update, ReturnValues="ALL_NEW")
+        return items.read_header(unpack(answer["Attributes"])) if answer else None
+
+    def commit(self, execution: Execution, event: Event | None, change: Change, *writes: dict[str, Any]) -> bool:
+        """Carry out a change of the header, other writes and the history's entry about them, all or nothing.
+
+        False when a condition did not hold. Another entry that came first is no such condition: the entry is sealed
+        again behind it.
+        """
+        execution_id = execution.execution_id
+        head = execution.head
+        for _ in range(_TRIES):
+            header, entries = replace(change, only_if={"Status": ..., **change.only_if}), []
+            if event:
+                entry = seal(execution_id, head, event)
+                entries.append(self.put(items.history_entry(execution_id, entry)))
+                header = replace(
+                    header,
+                    set={**change.set, "HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]},
+                    only_if={**header.only_if, "HistoryCount": head.count or None},
+                )
+            update = self.update(items.header_key(execution_id), header)
+            fate = self.transact([{"Update": update}, *writes, *entries])
+            if fate is Fate.DONE:
+                return True
+            current = self.header(execution_id)
+            if current is None or (fate is Fate.REFUSED and current.head == head):
+                return False
+            head = current.head
+        raise ServiceBusy(f"The record of {execution_id} is being changed by too many at once; try again.")
+
+    def transact(self, writes: list[dict[str, Any]]) -> Fate:
+        """All of the writes or none of them."""
+        try:
+            self.dynamodb.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+            if "ConditionalCheckFailed" in reasons:
+                return Fate.REFUSED
+            if "TransactionConflict" in reasons:
+                return Fate.COLLIDED
+            raise
+        return Fate.DONE
+
+    @staticmethod
+    def each[T](things: Sequence[T], write: Callable[[T], None]) -> None:
+        """Write all; more than a few in parallel. The first error is raised once every write has been tried."""
+        if len(things) <= 2:
+            for thing in things:
+                write(thing)
+            return
+        with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
+            for future in [pool.submit(write, thing) for thing in things]:
+                future.result()
