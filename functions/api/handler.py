@@ -17,6 +17,8 @@ from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
 from drs_orchestrator.tasks.preflight import preflight_plan
+from drs_orchestrator.tasks.request_clean_up import request_clean_up
+from drs_orchestrator.tasks.retry_execution import read_retry_request
 from drs_orchestrator.tasks.show_executions import show_execution
 from drs_orchestrator.tasks.show_history import show_history
 from drs_orchestrator.tasks.start_execution import start_execution
@@ -108,6 +110,17 @@ def _cancel(execution_id: str) -> Response[str]:
 @router.post("/executions/<execution_id>/skip-wave")
 def _skip_wave(execution_id: str) -> Response[str]:
     return _answer(202, skip_wave(app(), unquote(execution_id), _optional_body(), _caller()))
+
+
+@router.post("/executions/<execution_id>/retry")
+def _retry(execution_id: str) -> Response[str]:
+    request = read_retry_request(app(), unquote(execution_id), _optional_body())
+    return _answer(202, start_execution(app(), request, _caller()))
+
+
+@router.post("/executions/<execution_id>/cleanup")
+def _clean_up(execution_id: str) -> Response[str]:
+    return _answer(202, request_clean_up(app(), unquote(execution_id), _optional_body(), _caller()))
 
 
 @router.get("/executions")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from drs_orchestrator.adapters.clean_up_store import CleanUpStore
 from drs_orchestrator.adapters.drivers import Drivers
 from drs_orchestrator.adapters.drs import DrsAccounts
 from drs_orchestrator.adapters.execution_store import ExecutionStore
@@ -38,6 +39,10 @@ class App:
     @cached_property
     def executions(self) -> ExecutionStore:
         return ExecutionStore(self.ledger)
+
+    @cached_property
+    def clean_ups(self) -> CleanUpStore:
+        return CleanUpStore(self.ledger)
 
     @cached_property
     def locks(self) -> ServerLocks:

@@ -175,6 +175,26 @@ class TestApi:
         assert request(seeded, "api.skip_wave")[0] == 202
         assert seeded.drive(EXECUTION_ID)["Waves"][-1]["Status"] == "SKIPPED"
 
+    def test_retry(self, seeded: Orchestrator) -> None:
+        assert request(seeded, "api.retry")[0] == 409, "it has not ended"
+        invoke(seeded, "prepare_execution")
+        assert request(seeded, "api.cancel")[0] == 202
+        assert seeded.drive(EXECUTION_ID)["Status"] == "CANCELLED"
+        status, started = request(seeded, "api.retry")
+
+        assert status == 202
+        document = seeded.show(started["executionId"])
+        assert (document["RetryOf"], document["Reason"]) == (EXECUTION_ID, "the subnet is fixed")
+
+    def test_clean_up(self, seeded: Orchestrator) -> None:
+        assert request(seeded, "api.clean_up")[0] == 409, "it has not ended"
+        seeded.drive(EXECUTION_ID)
+
+        assert request(seeded, "api.clean_up")[0] == 202
+        assert seeded.clean_up(EXECUTION_ID, generation=2)["outcome"] == "CLEANED_UP"
+        clean_up = seeded.show(EXECUTION_ID)["CleanUp"]
+        assert (clean_up["Status"], clean_up["Reason"]) == ("CLEANED_UP", "the drill is signed off")
+
 
 class TestTasks:
     def test_prepare_execution(self, seeded: Orchestrator) -> None:
@@ -207,7 +227,17 @@ class TestTasks:
 
     def test_finish_execution(self, seeded: Orchestrator) -> None:
         assert seeded.drive(EXECUTION_ID)["Status"] == "COMPLETED"
-        assert invoke(seeded, "finish_execution") == {"outcome": "FINISHED", "status": "COMPLETED"}
+        assert invoke(seeded, "finish_execution") == {
+            "outcome": "FINISHED",
+            "status": "COMPLETED",
+            "cleanUp": False,
+            "cleanUpDelaySeconds": 0,
+        }
+
+    def test_clean_up_drill(self, seeded: Orchestrator) -> None:
+        assert seeded.drive(EXECUTION_ID)["Status"] == "COMPLETED"
+
+        assert invoke(seeded, "clean_up_drill")["outcome"] == "SUPERSEDED", "nobody has asked for it"
 
     def test_wait_for_decision(self, seeded: Orchestrator) -> None:
         invoke(seeded, "prepare_execution")

@@ -20,6 +20,7 @@ from moto import mock_aws
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.settings import Settings
 from drs_orchestrator.tasks.check_drs import check_drs
+from drs_orchestrator.tasks.clean_up_drill import clean_up_drill
 from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.launch_waves import launch_waves
 from drs_orchestrator.tasks.manage_plans import put_plan
@@ -173,6 +174,15 @@ class Orchestrator:
             raise AssertionError(f"still running after {polls} polls: {self.show(execution_id)}")
         finish_execution(self.app, execution_id, generation)
         return self.show(execution_id)
+
+    def clean_up(self, execution_id: str, generation: int = 1, *, every: int = 30, rounds: int = 200) -> dict[str, Any]:
+        """Do what the state machine does once a clean-up is due; returns the last round's result."""
+        for _ in range(rounds):
+            result = clean_up_drill(self.app, execution_id, generation)
+            if result["outcome"] != "CLEANING_UP":
+                return result
+            self.let_pass(every)
+        raise AssertionError(f"still cleaning up after {rounds} rounds: {self.show(execution_id)['CleanUp']}")
 
     def show(self, execution_id: str) -> dict[str, Any]:
         return show_execution(self.app, execution_id)

@@ -9,6 +9,7 @@ import pytest
 from statelint.cli import main as statelint
 
 from drs_orchestrator import errors
+from drs_orchestrator.domain.clean_up import MAX_ROUNDS
 from drs_orchestrator.domain.polling import PollingPhase
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.tasks.fence import Outcome
@@ -180,25 +181,29 @@ class TestTemplate:
 
 
 class TestHistory:
-    """A round is what the two counting tasks count in DriverRounds: Launch Ready Waves and Check DRS."""
+    """A round is what the two polling tasks count in DriverRounds, Launch Ready Waves and Check DRS; a clean-up, which
+    may come after them, counts rounds of its own."""
 
-    COUNTED = frozenset({"Launch Ready Waves", "Check DRS"})
+    POLLING = frozenset({"Launch Ready Waves", "Check DRS"})
+    CLEANING = "Clean Up Drill"
 
     def test_a_driver_hands_over_before_its_history_is_full(self) -> None:
         most = template()["Parameters"]["MaxPollsPerDriver"]
         rounds = max(most["Default"], most["MaxValue"])
         ends = [*states("Succeed"), *states("Fail")]
-        before = 1 + dearest_way(definition()["StartAt"], self.COUNTED)
-        each = max(dearest_way(name, self.COUNTED) for name in self.COUNTED)
-        end = max(dearest_way(name, ends, avoiding=self.COUNTED) for name in self.COUNTED)
-        last = end + max(EVENTS[states()[name]["Type"]] for name in ends)
+        before = 1 + dearest_way(definition()["StartAt"], self.POLLING, avoiding={self.CLEANING})
+        each = max(dearest_way(name, self.POLLING, avoiding={self.CLEANING}) for name in self.POLLING)
+        end = max(dearest_way(name, {self.CLEANING}, avoiding=self.POLLING) for name in self.POLLING)
+        cleaning = MAX_ROUNDS * dearest_way(self.CLEANING, {self.CLEANING})
+        last = dearest_way(self.CLEANING, ends, avoiding={self.CLEANING})
+        last += max(EVENTS[states()[name]["Type"]] for name in ends)
 
         # What is left is for retries, three events each; a driver that needs more is replaced by the reconciler.
-        assert before + rounds * each + last < HISTORY_LIMIT
+        assert before + rounds * each + end + cleaning + last < HISTORY_LIMIT
 
     def test_every_loop_passes_a_task_that_counts_rounds(self) -> None:
         uncounted = {name: {way.target for way in edges(definition()) if way.source == name} for name in states()}
-        for name in self.COUNTED:
+        for name in (*self.POLLING, self.CLEANING):
             del uncounted[name]
         while leaves := {name for name, targets in uncounted.items() if not targets & uncounted.keys()}:
             for name in leaves:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.clean_up import CleanUp
+from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.tasks.fence import Outcome
 from tests.helpers.history import replacement
 from tests.helpers.orchestrator import Orchestrator, plan, server_id, wave
@@ -65,6 +67,21 @@ def finished(orchestrator: Orchestrator, execution_id: str) -> None:
     orchestrator.drive(execution_id)
 
 
+def to_be_cleaned_up(orchestrator: Orchestrator, execution_id: str) -> None:
+    """The plan says so; the driver goes on with it."""
+    app = orchestrator.app
+    over(orchestrator, execution_id)
+    execution = app.executions.get(execution_id)
+    assert execution
+    clean_up = app.clean_ups.put(execution, CleanUp(due_time=orchestrator.now, requested_time=orchestrator.now))
+    assert app.executions.finish(execution, ExecutionStatus.COMPLETED, None, orchestrator.now, clean_up)
+
+
+def cleaned_up(orchestrator: Orchestrator, execution_id: str) -> None:
+    to_be_cleaned_up(orchestrator, execution_id)
+    orchestrator.clean_up(execution_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """What a task returns when it is invoked after `before`, or when another driver takes over `midway`."""
@@ -96,6 +113,10 @@ CASES = [
     Case("Finish Execution", finished, Outcome.FINISHED),
     Case("Finish Execution", replaced, Outcome.SUPERSEDED),
     Case("Finish Execution", over, Outcome.SUPERSEDED, midway=True),
+    Case("Prepare Execution", finished, Outcome.ENDED),
+    Case("Clean Up Drill", to_be_cleaned_up, Outcome.CLEANING_UP),
+    Case("Clean Up Drill", cleaned_up, Outcome.CLEANED_UP),
+    Case("Clean Up Drill", finished, Outcome.SUPERSEDED),
     Case("Hand Over", launched, Outcome.HANDED_OVER),
     Case("Hand Over", replaced, Outcome.HANDED_OVER),
     Case("Hand Over", finished, Outcome.SUPERSEDED),

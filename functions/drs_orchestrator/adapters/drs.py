@@ -5,7 +5,7 @@ is a second launch, and it gets a long read time-out, because a launch of 25 ser
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -72,7 +72,7 @@ class DrsUnavailable(Exception):
 
 
 class StartResult(StrEnum):
-    """What came of a StartRecovery call.
+    """What came of a StartRecovery or TerminateRecoveryInstances call.
 
     CONFLICT, QUOTA and BUSY were certainly not carried out and may be tried again; REFUSED never will be carried
     out; UNKNOWN may or may not have taken effect.
@@ -169,6 +169,25 @@ class Drs:
             return StartOutcome(StartResult.UNKNOWN, reason=str(error))
         return StartOutcome(StartResult.STARTED, _job(answer["job"]))
 
+    def terminate(self, instances: Sequence[RecoveryInstance]) -> StartOutcome:
+        """Ask DRS to terminate these instances of drills, in one job of its own. Never raises for what DRS answers.
+
+        Raises ValueError when one of them was not launched as a drill: whoever asks for that is broken.
+        """
+        if wrong := [instance.instance_id for instance in instances if not instance.is_drill]:
+            raise ValueError(f"not instances of a drill: {', '.join(wrong)}")
+        try:
+            client = self._client_for(_LAUNCH_CONFIG)
+            ids = [instance.recovery_instance_id for instance in instances]
+            answer = client.terminate_recovery_instances(recoveryInstanceIDs=ids)
+        except ClientError as error:
+            return StartOutcome(_result(error), reason=_reason(error), retry_after=_retry_after(error))
+        except DrsUnavailable as error:
+            return StartOutcome(StartResult.BUSY, reason=str(error), retry_after=error.retry_after)
+        except BotoCoreError as error:
+            return StartOutcome(StartResult.UNKNOWN, reason=str(error))
+        return StartOutcome(StartResult.STARTED, _job(answer["job"]))
+
     def describe_jobs(self, job_ids: Iterable[str]) -> dict[str, DrsJob]:
         """The jobs DRS knows among `job_ids`; an id it doesn't know is absent. Raises DrsUnavailable."""
         found: dict[str, DrsJob] = {}
@@ -256,6 +275,7 @@ class Drs:
                 job_id=item.get("jobID"),
                 is_drill=item.get("isDrill") is True,
                 state=item.get("ec2InstanceState", ""),
+                recovery_instance_id=item["recoveryInstanceID"],
             )
             for ids in batched(server_ids, SERVER_IDS_PER_CALL)
             for item in self._pages("describe_recovery_instances", filters={"sourceServerIDs": list(ids)})

@@ -259,14 +259,17 @@ class ExecutionStore:
         )
         return self._ledger.update_header(execution, change)
 
-    def finish(self, execution: Execution, status: ExecutionStatus, reason: str | None, now: int) -> bool:
-        """Write the final status; False when another driver has taken over or the execution has ended."""
+    def finish(
+        self, execution: Execution, status: ExecutionStatus, reason: str | None, now: int, *also: dict[str, Any]
+    ) -> bool:
+        """Write the final status, and in the same transaction what else comes of it; False when another driver has
+        taken over or the execution has ended."""
         change = Change(
             set={"Status": status.value, "EndTime": now} | ({"StatusReason": reason} if reason else {}),
             only_if=_driven(execution) | {"Status": ExecutionStatus.POLLING.value},
         )
         event = Event(Kind.EXECUTION_FINISHED, now, data={"Status": status.value, "StatusReason": reason})
-        return self._ledger.commit(execution, event, change)
+        return self._ledger.commit(execution, event, change, *also)
 
     def take_over(self, execution: Execution, event: Event) -> Execution | None:
         """Give the execution its next generation: whoever drives an earlier one is fenced off from now on. `event`

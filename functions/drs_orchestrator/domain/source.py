@@ -6,8 +6,9 @@ Shapes follow botocore's `drs` service model; states are open strings, kept as t
 from dataclasses import dataclass
 from enum import StrEnum
 
-# EC2's words for an instance that no launch can remove any more: it is gone, or about to be.
-_GONE = frozenset({"SHUTTING-DOWN", "TERMINATED", "NOT_FOUND"})
+# EC2's words for an instance that is gone, and those for one that no launch can remove any more: gone, or about to be.
+_GONE = frozenset({"TERMINATED", "NOT_FOUND"})
+_GOING = _GONE | {"SHUTTING-DOWN"}
 
 
 class Refusal(StrEnum):
@@ -30,7 +31,7 @@ class SourceServer:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryInstance:
-    """One DescribeRecoveryInstances item; `job_id` is the DRS job that launched it.
+    """One DescribeRecoveryInstances item; `job_id` is the DRS job that launched it, `instance_id` EC2's id of it.
 
     `is_drill` is False unless DRS says that it is one: an instance that might be production is treated as such.
     """
@@ -40,11 +41,17 @@ class RecoveryInstance:
     job_id: str | None
     is_drill: bool
     state: str
+    # DRS's own id of it, which TerminateRecoveryInstances takes; no other than EC2's as far as anybody has seen.
+    recovery_instance_id: str = ""
 
     @property
     def is_living(self) -> bool:
         """Whether a new launch of its source server would remove it."""
-        return self.state not in _GONE
+        return self.state not in _GOING
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state in _GONE
 
 
 @dataclass(frozen=True, slots=True)

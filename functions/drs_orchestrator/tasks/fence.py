@@ -13,6 +13,11 @@ class Outcome(StrEnum):
     LAUNCHED = "LAUNCHED"
     CHECKED = "CHECKED"
     FINISHED = "FINISHED"
+    # The execution has ended; what is left to do, such as a clean-up, is this driver's.
+    ENDED = "ENDED"
+    # Every instance of a drill has met its fate; or some have not, look again later.
+    CLEANED_UP = "CLEANED_UP"
+    CLEANING_UP = "CLEANING_UP"
     HANDED_OVER = "HANDED_OVER"
     # Another driver has taken over, or the execution has ended: this one stops quietly.
     SUPERSEDED = "SUPERSEDED"

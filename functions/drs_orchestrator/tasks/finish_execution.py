@@ -4,14 +4,17 @@ from typing import Any
 
 from drs_orchestrator.adapters.server_locks import LockedServer
 from drs_orchestrator.bootstrap import App
-from drs_orchestrator.domain.statuses import WaveStatus
+from drs_orchestrator.domain.clean_up import CleanUp
+from drs_orchestrator.domain.records import Execution
+from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, WaveStatus
 from drs_orchestrator.domain.waves import execution_outcome
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.fence import Outcome
 
 
 def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, Any]:
-    """`{"outcome": FINISHED|SUPERSEDED, "status": COMPLETED|PARTIAL|FAILED|CANCELLED or ""}`.
+    """`{"outcome": FINISHED|SUPERSEDED, "status": COMPLETED|PARTIAL|FAILED|CANCELLED or "", "cleanUp",
+    "cleanUpDelaySeconds"}`: whether this driver has to clean up after a drill, and in how many seconds.
 
     Raises ValueError on open waves.
     """
@@ -20,21 +23,43 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
         raise LookupError(f"there is no execution {execution_id}")
     if execution.status.is_final:
         _release(app, execution_id)
-        return {"outcome": Outcome.FINISHED, "status": execution.status.value}
+        clean_up = app.clean_ups.get(execution_id) if execution.generation == generation else None
+        return _result(app, execution.status, clean_up)
     if execution.generation != generation:
-        return {"outcome": Outcome.SUPERSEDED, "status": ""}
+        return _result(app)
     waves = app.executions.waves(execution_id)
     status = execution_outcome(waves, execution)
     troubled = [wave for wave in waves if wave.status is not WaveStatus.COMPLETED]
     told = [f"wave {wave.name}: {wave.status_reason or wave.status}" for wave in troubled[:10]]
     reason = "; ".join([execution.stop.sentence] if execution.stop else told) or None
-    if not app.executions.finish(execution, status, reason, app.clock()):
-        return {"outcome": Outcome.SUPERSEDED, "status": ""}
+    clean_up = _clean_up(app, execution)
+    also = [app.clean_ups.put(execution, clean_up)] if clean_up else []
+    if not app.executions.finish(execution, status, reason, app.clock(), *also):
+        return _result(app)
     _release(app, execution_id)
     logger.info(
         "execution finished", execution_id=execution_id, plan_id=execution.plan_id, status=status.value, reason=reason
     )
-    return {"outcome": Outcome.FINISHED, "status": status.value}
+    return _result(app, status, clean_up)
+
+
+def _clean_up(app: App, execution: Execution) -> CleanUp | None:
+    """What the plan says is to be done about a drill's instances; recorded with the end, so that it can't be lost."""
+    minutes = app.executions.plan(execution.execution_id).cleanup_minutes
+    if minutes is None or execution.execution_type is not ExecutionType.DRILL:
+        return None
+    now = app.clock()
+    return CleanUp(due_time=now + minutes * 60, requested_time=now)
+
+
+def _result(app: App, status: ExecutionStatus | None = None, clean_up: CleanUp | None = None) -> dict[str, Any]:
+    is_open = clean_up is not None and clean_up.is_open
+    return {
+        "outcome": Outcome.FINISHED if status else Outcome.SUPERSEDED,
+        "status": status.value if status else "",
+        "cleanUp": is_open,
+        "cleanUpDelaySeconds": max(0, clean_up.due_time - app.clock()) if clean_up and is_open else 0,
+    }
 
 
 def _release(app: App, execution_id: str) -> None:

@@ -11,19 +11,30 @@ from drs_orchestrator.tasks.fence import Outcome, driven_execution
 
 
 def prepare_execution(app: App, execution_id: str, generation: int) -> dict[str, Any]:
-    """`{"outcome": READY|SUPERSEDED, "intervals": {"pending", "transition", "progress"}}`, intervals in seconds."""
-    execution = driven_execution(app, execution_id, generation)
+    """`{"outcome": READY|ENDED|SUPERSEDED, "intervals": {"pending", "transition", "progress"}}`, in seconds.
+
+    ENDED: a driver that was started for what is left to do after the execution's end.
+    """
+    execution = app.executions.get(execution_id)
     if execution is None:
-        return {"outcome": Outcome.SUPERSEDED, "intervals": {}}
+        raise LookupError(f"there is no execution {execution_id}")
+    if execution.generation != generation:
+        return _result(app, Outcome.SUPERSEDED)
+    if execution.status.is_final:
+        return _result(app, Outcome.ENDED)
     if not execution.prepared:
         plan = app.executions.plan(execution_id)
         waves, jobs = lay_out(plan)
         app.executions.lay_out(execution_id, waves, jobs, _names(app, plan))
         if app.executions.begin_polling(execution) is None and driven_execution(app, execution_id, generation) is None:
-            return {"outcome": Outcome.SUPERSEDED, "intervals": {}}
+            return _result(app, Outcome.SUPERSEDED)
+    return _result(app, Outcome.READY)
+
+
+def _result(app: App, outcome: Outcome) -> dict[str, Any]:
     intervals = app.settings.intervals
     return {
-        "outcome": Outcome.READY,
+        "outcome": outcome,
         "intervals": {
             "pending": intervals.pending,
             "transition": intervals.transition,

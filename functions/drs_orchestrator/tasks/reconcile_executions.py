@@ -50,12 +50,15 @@ def _ids(app: App) -> Iterator[str]:
     for status in ExecutionStatus:
         if not status.is_final:
             yield from app.executions.ids_by_status(status)
+    yield from app.clean_ups.open_ids()
 
 
 def _reconcile(app: App, execution_id: str) -> Verdict:
     execution = app.executions.get(execution_id)
-    if execution is None or execution.status.is_final:
+    if execution is None:
         return Verdict.ENDED
+    if execution.status.is_final:
+        return _reconcile_clean_up(app, execution)
     state = app.drivers.state(execution)
     if state is DriverState.ABSENT:
         # Whoever recorded this generation died before starting its driver.
@@ -72,6 +75,27 @@ def _reconcile(app: App, execution_id: str) -> Verdict:
         app.drivers.stop(execution, "The driver has been silent for too long; the reconciler starts another.")
     if execution.prepared:
         observe_jobs(app, execution)
+    return _replace(app, execution, state)
+
+
+def _reconcile_clean_up(app: App, execution: Execution) -> Verdict:
+    """The same for what is left to do after an execution's end."""
+    clean_up = app.clean_ups.get(execution.execution_id)
+    if clean_up is None or not clean_up.is_open:
+        return Verdict.ENDED
+    state = app.drivers.state(execution)
+    if state is DriverState.ABSENT:
+        app.drivers.start(execution)
+        return Verdict.STARTED
+    if state is DriverState.RUNNING:
+        last_sign = max(clean_up.due_time, clean_up.last_round or 0, execution.driver_started)
+        if app.clock() - last_sign <= app.settings.driver_silence_seconds:
+            return Verdict.HEALTHY
+        app.drivers.stop(execution, "The driver has been silent for too long; the reconciler starts another.")
+    return _replace(app, execution, state)
+
+
+def _replace(app: App, execution: Execution, state: DriverState) -> Verdict:
     event = Event(Kind.DRIVER_REPLACED, app.clock(), RECONCILER, data={"Verdict": f"the driver is {state.lower()}"})
     successor = app.executions.take_over(execution, event)
     if successor is None:

@@ -11,6 +11,7 @@ from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerProgre
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
 from drs_orchestrator.domain.steering import Question
 from drs_orchestrator.errors import NotFound
+from drs_orchestrator.tasks.show_clean_up import show_clean_up
 
 
 def show_execution(app: App, execution_id: str) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
             "PollCount": execution.poll_count,
             "PollingPhase": execution.polling_phase,
             "Generation": execution.generation,
+            "CleanUp": show_clean_up(records, [job for each in jobs.values() for job in each]),
             "HistoryCount": execution.head.count,
             "HistoryHash": execution.head.hash,
             "Waves": [

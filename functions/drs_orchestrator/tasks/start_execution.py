@@ -22,6 +22,7 @@ from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.manage_plans import get_plan
 from drs_orchestrator.tasks.preflight import examine, locked_servers
 from drs_orchestrator.tasks.resolve_tags import resolve_tags
+from drs_orchestrator.tasks.retry_execution import plan_to_retry
 from drs_orchestrator.tasks.start_request import StartRequest
 
 _TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600
@@ -54,6 +55,7 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         started_by=caller,
         reason=request.reason,
         replace_live=request.replace_live,
+        retry_of=request.retry_of,
     )
     client_token = ClientToken(token, digest, now + _TOKEN_LIFETIME_SECONDS) if token else None
     if client_token and not app.executions.claim(execution.execution_id, client_token):
@@ -98,7 +100,10 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
 
 def _checked(app: App, request: StartRequest) -> Plan:
     """The plan as it is to be recorded, or the refusal."""
-    plan = resolve_tags(app, plan_from_document(get_plan(app, request.plan_id)))
+    if request.retry_of:
+        plan = plan_to_retry(app, request.retry_of)
+    else:
+        plan = resolve_tags(app, plan_from_document(get_plan(app, request.plan_id)))
     examination = examine(app, plan, request.execution_type, replace_live=request.replace_live)
     if examination.verdict.refusing:
         raise _refused(examination.verdict.refusing)

@@ -18,7 +18,8 @@ _FIELDS = ("PlanId", "ExecutionType", "ClientToken", "Reason", "ReplaceLive", "D
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """`replace_live`: the plan's id was typed, so living instances of earlier recoveries may be removed."""
+    """`replace_live`: the plan's id was typed, so living instances of earlier recoveries may be removed. `retry_of`:
+    the execution whose plan is started once more, for the servers that are not up."""
 
     plan_id: str
     execution_type: ExecutionType
@@ -26,18 +27,19 @@ class StartRequest:
     reason: str | None = None
     replace_live: bool = False
     dry_run: bool = False
+    retry_of: str | None = None
 
     @property
     def digest(self) -> str:
         """Equal for requests that mean the same: what a ClientToken was first used for."""
-        more = {"Reason": self.reason, "ReplaceLive": self.replace_live or None}
+        more = {"Reason": self.reason, "ReplaceLive": self.replace_live or None, "RetryOf": self.retry_of}
         extras = {name: value for name, value in more.items() if value is not None}
         meaning: list[Any] = [self.plan_id, self.execution_type.value]
         # Without extras as it always was: a token may be older than they are.
         return hashlib.sha256(json.dumps(meaning + ([extras] if extras else [])).encode()).hexdigest()
 
 
-def read_start_request(body: object) -> StartRequest:
+def read_start_request(body: object, retry_of: str | None = None) -> StartRequest:
     """Raises InvalidRequest with every fault of the body."""
     if not isinstance(body, Mapping):
         raise InvalidRequest("The body must be a JSON object with PlanId and ExecutionType.")
@@ -71,6 +73,7 @@ def read_start_request(body: object) -> StartRequest:
         reason=reason,
         replace_live="ReplaceLive" in body,
         dry_run=dry_run is True,
+        retry_of=retry_of,
     )
 
 

@@ -4,7 +4,7 @@ Each is one conditional write together with its entry in the history; the driver
 lost, the reconciler wakes it. Who comes second is told what has been decided already.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,18 +17,10 @@ from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.steering import PauseRequest, QuestionKind, Stop, StopKind
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
 from drs_orchestrator.observability import logger
-from drs_orchestrator.tasks.reasons import REASON_FAULT, is_reason
+from drs_orchestrator.tasks.operators import Operator, fault, read_operator
 
 # How often a decision that met a change of the execution is made again on what it has become.
 _TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """Who decides, and why."""
-
-    by: str
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +37,7 @@ def approve(app: App, execution_id: str, request: object, by: str) -> dict[str, 
     Like every function here: raises NotFound, InvalidRequest, Conflict (nothing of that kind is waited for),
     ServiceBusy.
     """
-    operator = _operator(request, by)
+    operator = read_operator(request, by)
 
     def decide(execution: Execution) -> _Decision:
         question = execution.question
@@ -62,7 +54,7 @@ def approve(app: App, execution_id: str, request: object, by: str) -> dict[str, 
 
 def resume(app: App, execution_id: str, request: object, by: str) -> dict[str, str]:
     """Let a paused execution go on, or one that waits since a wave failed."""
-    operator = _operator(request, by)
+    operator = read_operator(request, by)
 
     def decide(execution: Execution) -> _Decision:
         question = execution.question
@@ -84,7 +76,7 @@ def resume(app: App, execution_id: str, request: object, by: str) -> dict[str, s
 
 def reject(app: App, execution_id: str, request: object, by: str) -> dict[str, str]:
     """Answer the open question with no: nothing more is launched. A Reason is required."""
-    operator = _operator(request, by, reason_required=True)
+    operator = read_operator(request, by, reason_required=True)
 
     def decide(execution: Execution) -> _Decision:
         question = execution.question
@@ -102,7 +94,7 @@ def reject(app: App, execution_id: str, request: object, by: str) -> dict[str, s
 
 def cancel(app: App, execution_id: str, request: object, by: str) -> dict[str, str]:
     """Launch nothing more; what runs in DRS, which can't cancel a job, is followed to its end."""
-    operator = _operator(request, by)
+    operator = read_operator(request, by)
 
     def decide(execution: Execution) -> _Decision:
         event = _event(app, Kind.CANCEL_REQUESTED, operator)
@@ -117,7 +109,7 @@ def cancel(app: App, execution_id: str, request: object, by: str) -> dict[str, s
 
 def pause(app: App, execution_id: str, request: object, by: str) -> dict[str, str]:
     """Launch nothing more until somebody resumes; what runs in DRS is watched on."""
-    operator = _operator(request, by)
+    operator = read_operator(request, by)
 
     def decide(execution: Execution) -> _Decision:
         if execution.pause:
@@ -134,11 +126,11 @@ def pause(app: App, execution_id: str, request: object, by: str) -> dict[str, st
 
 def skip_wave(app: App, execution_id: str, request: object, by: str) -> dict[str, str]:
     """Never launch a wave that has not begun; what depends on it goes on. `{"WaveName", "Reason"?}`."""
-    operator = _operator(request, by, fields=("Reason", "WaveName"))
+    operator = read_operator(request, by, fields=("Reason", "WaveName"))
     name = request.get("WaveName") if isinstance(request, Mapping) else None
     if not isinstance(name, str) or not name:
         message = "WaveName is required: the name of a wave of this execution."
-        raise InvalidRequest("The request has faults; each is listed in details.", [_fault("/WaveName", message)])
+        raise InvalidRequest("The request has faults; each is listed in details.", [fault("/WaveName", message)])
 
     def decide(execution: Execution) -> _Decision:
         wave = _wave(app, execution, name)
@@ -205,26 +197,3 @@ def _what_is_asked(execution: Execution) -> str:
 
 def _event(app: App, kind: Kind, operator: Operator, data: Mapping[str, object] | None = None) -> Event:
     return Event(kind, app.clock(), operator.by, operator.reason, data or {})
-
-
-def _operator(
-    request: object, by: str, *, reason_required: bool = False, fields: Sequence[str] = ("Reason",)
-) -> Operator:
-    """Raises InvalidRequest with every fault of the request's body; an empty body is one without fields."""
-    request = {} if request is None else request
-    if not isinstance(request, Mapping):
-        raise InvalidRequest(f"The body must be a JSON object with {' and '.join(fields)}, or empty.")
-    unknown = f"Unknown field; known are {', '.join(fields)}."
-    details = [_fault(f"/{name}", unknown) for name in request if name not in fields]
-    reason = request.get("Reason")
-    if reason is not None and not is_reason(reason):
-        details.append(_fault("/Reason", REASON_FAULT))
-    if reason is None and reason_required:
-        details.append(_fault("/Reason", "Reason is required: say why, in a sentence."))
-    if details:
-        raise InvalidRequest("The request has faults; each is listed in details.", details)
-    return Operator(by, reason if isinstance(reason, str) else None)
-
-
-def _fault(pointer: str, message: str) -> dict[str, str]:
-    return {"pointer": pointer, "message": message}
