@@ -24,6 +24,7 @@ PENDING = ("Wait While Pending", "Check DRS")
 PROGRESS = ("Wait While In Progress", "Check DRS")
 UNANSWERED = ("Wait For DRS To Answer", "Check DRS")
 DECIDED = ("Launch Ready Waves", "Wait For A Decision")
+CLEAN_UP = ("Clean Up Drill", "Wait For Termination", "Clean Up Drill")
 HELD_BACK = ("Wait For DRS Capacity", "Launch Ready Waves")
 # From StartRecovery on: snapshots are taken, disks converted, instances launched; a transition between each two.
 LAUNCH = ("Launch Ready Waves", *TRANSITION, *PENDING, *TRANSITION, *PENDING, *TRANSITION, *PROGRESS)
@@ -127,6 +128,11 @@ PATHS = (
         status="PARTIAL",
         faults=({"fault": "launch-failure", "sourceServerIDs": [DATABASE]},),
         decisions=("resume",),
+    ),
+    Path(
+        "a drill that is cleaned up",
+        ONE_SERVER | {"PlanId": "tidy", "Cleanup": "IMMEDIATE"},
+        ("Prepare Execution", *LAUNCH, "Finish Execution", *CLEAN_UP, "Execution Completed"),
     ),
     Path(
         "DRS throttles the launch",

@@ -6,10 +6,13 @@ from contextlib import ExitStack
 import pytest
 
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
+from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.steer_execution import approve
 from tests.helpers.history import replacement
+from tests.helpers.orchestrator import CALLER
 from tests.helpers.simulator import SimulatorControl
 from tests.statemachine.paths import (
+    CLEAN_UP,
     DATABASE,
     ONE_APPROVAL,
     ONE_SERVER,
@@ -87,6 +90,33 @@ def test_each_wait_lasts_as_long_as_the_template_says(engine: SecondEngine) -> N
     }
 
 
+def test_a_clean_up_waits_for_its_time(engine: SecondEngine) -> None:
+    engine.orchestrator.add_servers(WEB)
+    execution_id = engine.orchestrator.start(ONE_SERVER | {"PlanId": "later", "Cleanup": 90})
+    engine.run()
+    entered = states_entered(engine.history(f"{execution_id}-g1"))
+
+    assert "Wait Before Clean-Up" in entered
+    assert 90 * 60 in engine.waited
+    assert engine.orchestrator.show(execution_id)["CleanUp"]["Status"] == "CLEANED_UP"
+
+
+def test_a_clean_up_that_is_asked_for_has_a_driver_of_its_own(engine: SecondEngine) -> None:
+    engine.orchestrator.add_servers(WEB)
+    execution_id = engine.orchestrator.start(ONE_SERVER)
+    engine.run()
+    request_clean_up(engine.orchestrator.app, execution_id, None, CALLER)
+    engine.run()
+
+    assert order_of(engine, f"{execution_id}-g2") == (
+        "Prepare Execution",
+        "Finish Execution",
+        *CLEAN_UP,
+        "Execution Completed",
+    )
+    assert engine.orchestrator.show(execution_id)["CleanUp"]["Status"] == "CLEANED_UP"
+
+
 class TestDrivers:
     """What becomes of an execution whose driver is replaced, fails, or hands over."""
 
@@ -127,7 +157,8 @@ class TestDrivers:
         orchestrator.add_servers(WEB)
         engine.break_function(task)
         decides = task == "Wait For A Decision"
-        execution_id = orchestrator.start(ONE_APPROVAL if decides else ONE_SERVER)
+        cleans = {"Cleanup": "IMMEDIATE"} if task == "Clean Up Drill" else {}
+        execution_id = orchestrator.start((ONE_APPROVAL if decides else ONE_SERVER) | cleans)
         engine.run()
         attempts = [event for event in engine.history(f"{execution_id}-g1") if event["type"] == "TaskFailed"]
 

@@ -108,6 +108,7 @@ def test_a_task_that_keeps_failing_is_tried_and_given_up_as_on_the_engine(
 ) -> None:
     parameters = {"MaxPollsPerDriver": "4" if task == "Hand Over" else "100"}
     plan = ONE_APPROVAL if task == "Wait For A Decision" else ONE_SERVER
+    plan = plan | ({"Cleanup": "IMMEDIATE"} if task == "Clean Up Drill" else {})
     with fresh(simulator), second_engine(simulator, **parameters) as engine:
         simulator.use_profile("fast-mode")
         engine.orchestrator.add_servers(WEB)
