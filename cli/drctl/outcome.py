@@ -28,7 +28,8 @@ MEANINGS = {
     ExitCode.FAILED: "the execution ended FAILED",
     ExitCode.NO_ANSWER: "no usable answer: credentials, permissions, network, Region or a failure of the API",
     ExitCode.NOT_FOUND: "there is no such plan, execution or wave",
-    ExitCode.CONFLICT: "the request contradicts what is there: errors of pre-flight, a used client token, no such question",
+    ExitCode.CONFLICT: "the request contradicts what is there: pre-flight finds errors, a client token is used up, "
+    "nobody asked for the decision",
     ExitCode.CANCELLED: "the execution ended CANCELLED: somebody cancelled or rejected it",
     ExitCode.BROKEN_HISTORY: "the execution's history was changed after it was written",
     ExitCode.INTERRUPTED: "stopped with Ctrl-C; an execution goes on without its watcher",
