@@ -139,6 +139,13 @@ def test_a_wave_none_of_whose_servers_was_launched_is_skipped_and_still_no_succe
     )
 
 
+def test_a_wave_that_an_operator_had_skipped_stops_nothing_but_a_server_of_it_that_failed_does() -> None:
+    skipped = replace(wave("w", status=WaveStatus.QUEUED), skip_reason="skipped by jane")
+
+    assert ended_wave(skipped, [SKIPPED, SKIPPED], now=1).stops_plan is False
+    assert ended_wave(skipped, [FAILED, SKIPPED], now=1).stops_plan is True
+
+
 def test_skipped_servers_are_counted_beside_the_failed_ones() -> None:
     ended = ended_wave(wave("w", status=WaveStatus.LAUNCHING), [LAUNCHED, FAILED, SKIPPED], now=1)
 
