@@ -1,6 +1,5 @@
 """Entries of a history (the answer of GET /executions/{id}/history) in words. Pure: no clock, no terminal."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,16 +8,15 @@ from drs_orchestrator.domain.history import Kind
 
 type _Data = Mapping[str, Any]
 
-_UNKNOWN = "?"
-
 
 def told(entry: Document) -> str:
-    """What happened, as the end of "At ten, somebody: ...". An entry that somebody has changed is told as it is."""
+    """What happened, in words. What has no words here is shown as it is: an entry of a kind that is newer than this
+    program, or one that somebody has changed."""
     kind, data = entry["Kind"], entry["Data"]
-    if kind not in _TOLD:
-        # Of a kind that this program doesn't know: it is older than the API.
+    try:
+        return clean(_TOLD[kind](data))
+    except (AttributeError, KeyError, TypeError):
         return clean(": ".join(filter(None, [kind, _plain(data)])))
-    return clean(_TOLD[kind](defaultdict(lambda: _UNKNOWN, data)))
 
 
 def _started(data: _Data) -> str:
@@ -38,20 +36,19 @@ def _wave(data: _Data) -> str:
 
 
 def _servers_changed(data: _Data) -> str:
-    names = ("Status", "InstanceId", "PostLaunchActionsStatus", "Error")
-    late = {"TimeoutDetected": "takes longer than expected"}
+    return f"wave {data['WaveName']}: {'; '.join(map(_server_changed, data['Servers']))}"
+
+
+def _server_changed(server: _Data) -> str:
+    actions = server.get("PostLaunchActionsStatus")
     changes = [
-        " ".join(
-            [
-                server.get("SourceServerId", _UNKNOWN),
-                ", ".join(
-                    [*(server[name] for name in names if name in server), *(late[n] for n in late if n in server)]
-                ),
-            ]
-        )
-        for server in data["Servers"]
+        server.get("Status"),
+        server.get("InstanceId"),
+        f"post-launch actions {actions}" if actions else None,
+        "takes longer than expected" if server.get("TimeoutDetected") else None,
+        server.get("Error"),
     ]
-    return f"wave {data['WaveName']}: {'; '.join(changes)}"
+    return f"{server['SourceServerId']} {', '.join(filter(None, changes))}"
 
 
 def _question(data: _Data) -> str:
@@ -70,7 +67,7 @@ def _about_waves(word: str) -> Callable[[_Data], str]:
 
 def _servers(servers: Any, name: str) -> str:
     """`s-… (why)`, for each of them."""
-    return ", ".join(f"{server.get('SourceServerId', _UNKNOWN)} ({server.get(name, _UNKNOWN)})" for server in servers)
+    return ", ".join(f"{server['SourceServerId']} ({server[name]})" for server in servers)
 
 
 def _because(data: _Data) -> str:
