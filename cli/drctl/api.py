@@ -40,7 +40,7 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
     ("security token included in the request is invalid", _WRONG_KEYS, _RENEW),
     ("unrecognizedclient", _WRONG_KEYS, _RENEW),
     ("signature", "AWS refused the request's signature: the secret key is wrong or the clock is off.", _RENEW),
-    ("forbidden", "The API refused the request: the stage in the API URL is probably wrong.", _FIND_URL),
+    ("forbidden", "There is no such API: its id, Region or stage in the API URL is probably wrong.", _FIND_URL),
     ("not authorized", "Your credentials may not call this API: execute-api:Invoke is missing.", _WHO_AM_I),
 )
 

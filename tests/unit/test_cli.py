@@ -73,6 +73,19 @@ def server(number: int, status: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
+def asking() -> dict[str, Any]:
+    """PAUSED with an open question."""
+    question = {
+        "Kind": "APPROVAL",
+        "Text": "Launch wave database (1 server)? Nothing comes after that.",
+        "Waves": ["database"],
+        "AskedTime": NOW,
+        "Deadline": NOW + 3600,
+        "OnTimeout": "REJECT",
+    }
+    return execution("PAUSED", server(1, "PENDING"), Question=question)
+
+
 def finished(status: str, *servers: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return execution(status, *servers, EndTime=NOW + 245, **fields)
 
@@ -669,6 +682,7 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
             (403, {"message": "The security token included in the request is invalid."}),
             "does not know your credentials",
         ),
+        ((403, {"message": "ExpiredTokenException: the token has expired"}), "credentials have expired"),
         ((403, {"Message": "Credential should be scoped to a valid region."}), "signed for eu-west-1"),
         ((403, {"message": "Missing Authentication Token"}), "API URL is probably not complete"),
         ((403, {"message": "The request signature we calculated does not match"}), "secret key is wrong"),
@@ -676,7 +690,7 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
             (403, {"Message": "User: x is not authorized to perform: execute-api:Invoke"}),
             "execute-api:Invoke is missing",
         ),
-        ((403, {"message": "Forbidden"}), "stage in the API URL is probably wrong"),
+        ((403, {"message": "Forbidden"}), "its id, Region or stage in the API URL is probably wrong"),
         ((403, {"message": "Denied by policy"}), "Denied by policy"),
         ((404, b"<html>nginx</html>"), "is not the orchestrator's API"),
         ((200, b"<html>welcome</html>"), "is not the orchestrator's API"),
@@ -739,7 +753,11 @@ def test_what_the_server_of_these_tests_says_about_an_execution_is_what_the_api_
     components = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))["components"]
     schema = {"$ref": "#/components/schemas/Execution", "components": components}
 
-    for document in (execution(), finished("FAILED", server(1, "FAILED", Error="x", NextStep="y", Phase="LAUNCH"))):
+    for document in (
+        execution(),
+        asking(),
+        finished("FAILED", server(1, "FAILED", Error="x", NextStep="y", Phase="LAUNCH")),
+    ):
         assert list(Draft202012Validator(schema).iter_errors(document)) == []
 
 
@@ -797,6 +815,16 @@ def test_a_terminal_shows_bars_servers_and_the_outcome(fake: FakeApi, environmen
     assert terminal.end() == 0
     assert "converting the disks" in seen
     assert "i-00000000000000001" in terminal.text
+
+
+def test_a_terminal_shows_what_is_asked_and_goes_on_watching(fake: FakeApi, environment: dict[str, str | None]) -> None:
+    fake.executions["exec-1"] = [asking(), asking(), finished("COMPLETED", server(1, "LAUNCHED"))]
+    terminal = Terminal(["watch", "exec-1"], environment)
+
+    seen = terminal.read_until("drctl approve exec-1")
+    assert "question: Launch wave database (1 server)?" in seen
+    terminal.read_until("COMPLETED after 4m 05s: 1 of 1 launched")
+    assert terminal.end() == 0
 
 
 def test_ctrl_c_leaves_the_execution_running_and_ends_130(fake: FakeApi, environment: dict[str, str | None]) -> None:
