@@ -207,11 +207,13 @@ def _start(api: "Api", request: dict[str, Any], client_token: str | None) -> dic
 def _after_conflict(error: CliError, request: dict[str, Any]) -> str:
     if any("check" in detail for detail in error.details):
         return f"drctl plan preflight {request['PlanId']} --{request['ExecutionType'].lower()}"
-    return "drctl list --status POLLING"
+    return "drctl list"
 
 
 def _naming_plan(api: "Api", request: dict[str, Any], *more: str) -> AbstractContextManager[None]:
-    return naming_plan(api, request["PlanId"], lambda plan: _command({**request, "PlanId": plan}, *more))
+    # To let another plan replace instances is something that its id has to be typed for.
+    typed = {name: value for name, value in request.items() if name != "ReplaceLive"}
+    return naming_plan(api, request["PlanId"], lambda plan: _command({**typed, "PlanId": plan}, *more))
 
 
 def _command(request: dict[str, Any], *more: str) -> str:

@@ -367,7 +367,7 @@ def test_an_unknown_plan_ends_6(drctl: Drctl) -> None:
         (["start", "three-teir", "--drill", "--dry-run"], "drctl start three-tier --drill --dry-run"),
         (
             ["start", "three-teir", "--recovery", "--reason", "it burns", "--replace-live", "three-teir"],
-            "drctl start three-tier --recovery --reason 'it burns' --replace-live three-tier",
+            "drctl start three-tier --recovery --reason 'it burns'",
         ),
     ],
 )
