@@ -139,10 +139,10 @@ def _answer(execution_id: str, question: Document) -> str:
 
 
 def polling(document: Document, next_poll: float | None, now: float) -> str:
-    """When DRS was last asked and when it will be asked next."""
+    """When DRS was last asked and when it will be asked next, which nobody knows while an operator is waited for."""
     last = document.get("LastPolledTime")
     said = f"last poll {clock(last)}" if last else "not polled yet"
-    if "EndTime" in document or next_poll is None:
+    if "EndTime" in document or document["Status"] == "PAUSED" or next_poll is None:
         return said
     left = next_poll - now
     return f"{said}, next in about {duration(left)}" if left >= 1 else f"{said}, next due now"

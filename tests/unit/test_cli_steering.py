@@ -199,6 +199,20 @@ class TestWhatIsShown:
             f"it counts as rejected. Answer: drctl approve {execution_id}, or drctl reject {execution_id} --reason WHY"
         )
 
+    def test_a_paused_execution_expects_no_next_poll(self, drctl: Drctl, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.begin(plan(wave("database", ONE), wave("web", TWO, ApprovalBefore=True)))
+        orchestrator.until_asked(execution_id)
+        polling = drctl("status", execution_id).stdout.splitlines()[1]
+        execution = orchestrator.app.executions.get(execution_id)
+        assert execution
+        assert execution.question
+        orchestrator.app.executions.pause(execution, execution.question, "the driver's token")
+        paused = drctl("status", execution_id).stdout.splitlines()[1]
+
+        assert ", next " in polling
+        assert "last poll" in paused
+        assert ", next " not in paused
+
     def test_an_approval_that_goes_on_by_itself_says_so(self, drctl: Drctl, orchestrator: Orchestrator) -> None:
         execution_id = orchestrator.begin(LIMITED | {"OnApprovalTimeout": "CONTINUE"})
 
