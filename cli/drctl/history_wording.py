@@ -61,6 +61,12 @@ def _replaced(data: _Data) -> str:
     return f"wave {data['WaveName']}: the launch removes {_servers(data['Instances'], 'InstanceId')}"
 
 
+def _cleaned_up(data: _Data) -> str:
+    left = [f"{each['InstanceId']} of {each['SourceServerId']} ({each['Reason']})" for each in data.get("Left", ())]
+    told = f"clean-up {data['Status']}: {counted(data['Terminated'], 'instance')} terminated"
+    return f"{told}; left: {', '.join(left)}" if left else told
+
+
 def _about_waves(word: str) -> Callable[[_Data], str]:
     return lambda data: f"{word}: {', '.join(data['Waves'])}" if "Waves" in data else word
 
@@ -101,6 +107,8 @@ _TOLD: Mapping[str, Callable[[_Data], str]] = {
     Kind.DRIVER_REPLACED: lambda data: f"driver {data['Generation']} takes over: {data['Verdict']}",
     Kind.HANDED_OVER: lambda data: f"driver {data['Generation']} takes over, before the limit of the one before it",
     Kind.EXECUTION_FINISHED: lambda data: f"execution {data['Status']}{_because(data)}",
+    Kind.CLEAN_UP_REQUESTED: lambda _: "asked for the clean-up",
+    Kind.CLEAN_UP_FINISHED: _cleaned_up,
 }
 
 

@@ -6,6 +6,7 @@ import boto3
 
 from drs_orchestrator.tasks.hand_over_execution import hand_over_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
+from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
 from tests.helpers.orchestrator import CALLER, REGION, Orchestrator, plan, server_id, wave
 
@@ -19,12 +20,12 @@ _WAVES = (
 
 def histories_of_every_kind(orchestrator: Orchestrator) -> list[list[dict[str, Any]]]:
     """The histories of executions that between them were approved, resumed, rejected, not answered, paused, cancelled,
-    driven by three drivers, and had servers and waves skipped, live instances replaced and servers guarded."""
+    driven by three drivers and cleaned up, and had servers and waves skipped, instances replaced and servers guarded."""
     orchestrator.add_servers(_WEB, _OTHER)
     orchestrator.add_servers(_FAILING)
     orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[_FAILING])
     ids = [_supervised(orchestrator), _unanswered(orchestrator), _rejected(orchestrator), _cancelled(orchestrator)]
-    ids += [_guarded(orchestrator), _replacing(orchestrator)]
+    ids += [_cleaned_up(orchestrator), _guarded(orchestrator), _replacing(orchestrator)]
     return [list(orchestrator.app.executions.history(execution_id)) for execution_id in ids]
 
 
@@ -65,6 +66,21 @@ def _cancelled(orchestrator: Orchestrator) -> str:
     execution_id = orchestrator.begin(plan(wave("web", _WEB), plan_id="cancelled"))
     cancel(orchestrator.app, execution_id, None, CALLER)
     orchestrator.drive(execution_id)
+    return execution_id
+
+
+def _cleaned_up(orchestrator: Orchestrator) -> str:
+    """Once in vain, since DRS refuses, and once more."""
+    execution_id = orchestrator.start(plan(wave("web", _WEB), plan_id="cleaned-up"))
+    orchestrator.drive(execution_id)
+    fault = orchestrator.simulator.add_fault(
+        "error", operation="TerminateRecoveryInstances", code="AccessDeniedException"
+    )
+    for generation in (2, 3):
+        request_clean_up(orchestrator.app, execution_id, {"Reason": "done with it"}, CALLER)
+        orchestrator.clean_up(execution_id, generation)
+        if generation == 2:
+            orchestrator.simulator.remove_faults(fault)
     return execution_id
 
 

@@ -15,7 +15,7 @@ def entry(kind: str, **data: Any) -> dict[str, Any]:
 
 def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) -> None:
     histories = histories_of_every_kind(orchestrator)
-    supervised, unanswered, rejected, cancelled, guarded, replacing = (
+    supervised, unanswered, rejected, cancelled, cleaned_up, guarded, replacing = (
         [told(each) for each in one] for one in histories
     )
     everything = [(each["Kind"], told(each)) for one in histories for each in one]
@@ -36,6 +36,9 @@ def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) 
     assert "not approved in time: web: REJECT" in unanswered
     assert "rejected: web" in rejected
     assert "cancelled" in cancelled
+    assert "asked for the clean-up" in cleaned_up
+    assert any(text.startswith("clean-up INSTANCES_LEFT: 0 instances terminated; left: i-") for text in cleaned_up)
+    assert cleaned_up[-1] == "clean-up CLEANED_UP: 1 instance terminated"
     assert any(text.startswith("wave web: s-00000000000000003 (not launched: the launch would") for text in guarded)
     assert any(text.startswith("wave web: the launch removes s-00000000000000003 (i-") for text in replacing)
     assert replacing[0] == (
