@@ -20,7 +20,7 @@ _WAVES = (
 
 def histories_of_every_kind(orchestrator: Orchestrator) -> list[list[dict[str, Any]]]:
     """The histories of executions that between them were approved, resumed, rejected, not answered, paused, cancelled,
-    driven by three drivers and cleaned up, and had servers and waves skipped, instances replaced and servers guarded."""
+    driven by three drivers and cleaned up, and had servers and waves skipped, instances replaced or guarded."""
     orchestrator.add_servers(_WEB, _OTHER)
     orchestrator.add_servers(_FAILING)
     orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[_FAILING])
