@@ -7,10 +7,13 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from drctl.outcome import CliError, ExitCode, PassingFailure
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError
 
 _SERVICE: Final = "execute-api"
 _CONNECT_SECONDS = 5
@@ -37,7 +40,7 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
     ("security token included in the request is invalid", _WRONG_KEYS, _RENEW),
     ("unrecognizedclient", _WRONG_KEYS, _RENEW),
     ("signature", "AWS refused the request's signature: the secret key is wrong or the clock is off.", _RENEW),
-    ("forbidden", "The API refused the request: the stage in the API URL is probably wrong.", _FIND_URL),
+    ("forbidden", "There is no such API: its id, Region or stage in the API URL is probably wrong.", _FIND_URL),
     ("not authorized", "Your credentials may not call this API: execute-api:Invoke is missing.", _WHO_AM_I),
 )
 
@@ -116,6 +119,14 @@ class Api:
         """Executions of one status, newest first, page by page."""
         return self._pages("/executions", "executions", {"status": status})
 
+    def decide(self, execution_id: str, decision: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`decision`: approve, resume, reject, pause, cancel or skip-wave; the answer says what follows."""
+        return self._call("POST", f"/executions/{quote(execution_id, safe='')}/{decision}", body=request)[1]
+
+    def history(self, execution_id: str) -> Iterator[dict[str, Any]]:
+        """Every entry, oldest first, page by page."""
+        return self._pages(f"/executions/{quote(execution_id, safe='')}/history", "history", {"limit": "100"})
+
     def _pages(self, path: str, name: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
         while True:
             page = self._call("GET", path, query=query)[1]
@@ -145,11 +156,7 @@ class Api:
         try:
             response = self._http.send(request.prepare())
         except BotoCoreError as error:
-            raise PassingFailure(
-                f"The API can't be reached: {error}",
-                ExitCode.NO_ANSWER,
-                "echo $API_URL   (is it right? local: make up && . .local/env.sh)",
-            ) from error
+            raise _unreachable(self._url, error) from error
         return response.status_code, self._answer(response.status_code, response.content)
 
     def _answer(self, status: int, content: bytes) -> dict[str, Any]:
@@ -201,6 +208,23 @@ def region_named_in(url: str) -> str | None:
     """The Region an API Gateway address names: no request for it can be signed for a wrong one."""
     found = re.search(r"\.execute-api\.([a-z0-9-]+)\.(vpce\.)?(amazonaws\.|api\.aws)", urlsplit(url).netloc)
     return found[1] if found else None
+
+
+def _unreachable(url: str, error: "BotoCoreError") -> PassingFailure:
+    from urllib3.exceptions import NameResolutionError
+
+    if isinstance(error.kwargs.get("error"), NameResolutionError):
+        return PassingFailure(
+            f"The host {urlsplit(url).hostname} can't be found: the API URL or the Region in it is wrong, the stack is "
+            "gone, or there is no network.",
+            ExitCode.NO_ANSWER,
+            _FIND_URL,
+        )
+    return PassingFailure(
+        f"The API can't be reached: {error}.",
+        ExitCode.NO_ANSWER,
+        "echo $API_URL   (is it right? local: make up && . .local/env.sh)",
+    )
 
 
 def _refusal(message: str, region: str) -> CliError:

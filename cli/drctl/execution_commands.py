@@ -2,10 +2,12 @@
 
 import sys
 import time
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
+from drctl.names import naming_execution, naming_plan
 from drctl.options import ApiUrl, AsJson, Drill, ExecutionId, PlanId, Recovery, checked_plan_id, chosen_type, connect
 from drctl.outcome import CliError, ExitCode, exit_code_of
 from drctl.reporting import complain, hint, print_json
@@ -31,6 +33,10 @@ def start(
             help="Type the plan's id again to let a recovery remove instances of an earlier recovery, with their data.",
         ),
     ] = None,
+    skip_approvals: Annotated[
+        bool,
+        typer.Option("--skip-approvals", help="Let a recovery wait for no approvals; wants a --reason, too."),
+    ] = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="Walk the whole plan and launch nothing.")] = False,
     watch_it: Annotated[bool, typer.Option("--watch", help="Watch it to its end; the exit code tells it.")] = False,
     client_token: Annotated[
@@ -49,6 +55,9 @@ def start(
     if replace_live is not None:
         _check_replacement(plan, execution_type, replace_live)
         request["ReplaceLive"] = replace_live
+    if skip_approvals:
+        _check_skipped_approvals(plan, execution_type, reason)
+        request["SkipApprovals"] = True
     api = connect(api_url)
     if dry:
         _dry_run(api, request, as_json)
@@ -74,7 +83,8 @@ def watch(execution: ExecutionId, api_url: ApiUrl = None, as_json: AsJson = Fals
 @app.command()
 def status(execution: ExecutionId, api_url: ApiUrl = None, as_json: AsJson = False) -> None:
     """Show an execution as it is now, with every server."""
-    document = _execution(connect(api_url), execution)
+    with naming_execution(execution):
+        document = connect(api_url).execution(execution)
     if as_json:
         print_json(document)
     else:
@@ -142,13 +152,27 @@ def _check_replacement(plan: str, execution_type: ExecutionType, typed: str) -> 
         )
 
 
+def _check_skipped_approvals(plan: str, execution_type: ExecutionType, reason: str | None) -> None:
+    """Nobody is passed over by accident, or without saying why."""
+    if execution_type is ExecutionType.DRILL:
+        raise CliError(
+            "--skip-approvals is for a recovery; a drill waits for its approvals.",
+            ExitCode.USAGE,
+            f"drctl start {plan} --drill",
+        )
+    if not (reason or "").strip():
+        raise CliError(
+            "--skip-approvals wants a --reason: say why nobody is to be asked.",
+            ExitCode.USAGE,
+            f"drctl start {plan} --recovery --skip-approvals --reason WHY",
+        )
+
+
 def _dry_run(api: "Api", request: dict[str, Any], as_json: bool) -> NoReturn:
     from drctl.preflight_views import print_dry_run
 
-    try:
+    with _naming_plan(api, request, "--dry-run"):
         document = api.start({**request, "DryRun": True})
-    except CliError as error:
-        raise _about_plan(error, request) from error
     if as_json:
         print_json(document)
     else:
@@ -158,17 +182,15 @@ def _dry_run(api: "Api", request: dict[str, Any], as_json: bool) -> NoReturn:
 
 def _start(api: "Api", request: dict[str, Any], client_token: str | None) -> dict[str, Any]:
     """Always with a token, so that a request whose answer got lost can be sent again without launching twice."""
-    import shlex
     import uuid
 
     from drctl.outcome import PassingFailure
 
     token = str(uuid.uuid4()) if client_token is None else client_token
-    options = {"--reason": request.get("Reason"), "--replace-live": request.get("ReplaceLive"), "--client-token": token}
-    given = [part for option, value in options.items() if value is not None for part in (option, value)]
-    again = shlex.join(["drctl", "start", request["PlanId"], f"--{request['ExecutionType'].lower()}", *given])
+    again = _command(request, "--client-token", token)
     try:
-        return api.start({**request, "ClientToken": token})
+        with _naming_plan(api, request):
+            return api.start({**request, "ClientToken": token})
     except PassingFailure as error:
         message = f"{error.message} It may have been started all the same; the same token starts it only once."
         raise CliError(message, error.exit_code, again) from error
@@ -177,15 +199,33 @@ def _start(api: "Api", request: dict[str, Any], client_token: str | None) -> dic
         hint(again)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except CliError as error:
-        raise _about_plan(error, request) from error
+        if error.exit_code is ExitCode.CONFLICT:
+            error.advice = _after_conflict(error, request)
+        raise
 
 
-def _about_plan(error: CliError, request: dict[str, Any]) -> CliError:
-    advice = {ExitCode.NOT_FOUND: "drctl plan list", ExitCode.CONFLICT: "drctl list --status POLLING"}
+def _after_conflict(error: CliError, request: dict[str, Any]) -> str:
     if any("check" in detail for detail in error.details):
-        advice[ExitCode.CONFLICT] = f"drctl plan preflight {request['PlanId']} --{request['ExecutionType'].lower()}"
-    error.advice = advice.get(error.exit_code, error.advice)
-    return error
+        return f"drctl plan preflight {request['PlanId']} --{request['ExecutionType'].lower()}"
+    return "drctl list"
+
+
+def _naming_plan(api: "Api", request: dict[str, Any], *more: str) -> AbstractContextManager[None]:
+    # To let another plan replace instances is something that its id has to be typed for.
+    typed = {name: value for name, value in request.items() if name != "ReplaceLive"}
+    return naming_plan(api, request["PlanId"], lambda plan: _command({**typed, "PlanId": plan}, *more))
+
+
+def _command(request: dict[str, Any], *more: str) -> str:
+    """What is typed to make this request."""
+    import shlex
+
+    plan = request["PlanId"]
+    parts = ["drctl", "start", plan, f"--{request['ExecutionType'].lower()}"]
+    parts += ["--reason", request["Reason"]] if "Reason" in request else []
+    parts += ["--replace-live", plan] if "ReplaceLive" in request else []
+    parts += ["--skip-approvals"] if "SkipApprovals" in request else []
+    return shlex.join([*parts, *more])
 
 
 def _watch(api: "Api", execution_id: str, as_json: bool, *, known_to_exist: bool) -> None:
@@ -196,7 +236,7 @@ def _watch(api: "Api", execution_id: str, as_json: bool, *, known_to_exist: bool
     stream = sys.stderr if as_json else sys.stdout
     document: Document | None = None
     try:
-        with watching_view(stream) as view:
+        with naming_execution(execution_id), watching_view(stream) as view:
             for sight in follow(api, execution_id, known_to_exist=known_to_exist):
                 document = sight.document
                 view.show(sight)
@@ -207,7 +247,7 @@ def _watch(api: "Api", execution_id: str, as_json: bool, *, known_to_exist: bool
     except CliError as error:
         if document is not None or known_to_exist:
             error.message = f"{error.message} The execution goes on; watch it again with drctl watch {execution_id}"
-        raise _about_execution(error) from error
+        raise
     final = cast("Document", document)  # what follow() ends with
     if as_json:
         print_json(final)
@@ -218,16 +258,3 @@ def _watch(api: "Api", execution_id: str, as_json: bool, *, known_to_exist: bool
 
         print(f"execution {execution_id} {outcome(final, time.time())}")
     raise typer.Exit(exit_code_of(final["Status"]))
-
-
-def _execution(api: "Api", execution_id: str) -> dict[str, Any]:
-    try:
-        return api.execution(execution_id)
-    except CliError as error:
-        raise _about_execution(error) from error
-
-
-def _about_execution(error: CliError) -> CliError:
-    if error.exit_code is ExitCode.NOT_FOUND:
-        error.advice = "drctl list"
-    return error

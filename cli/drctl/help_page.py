@@ -19,6 +19,8 @@ export API_URL=...                                # the stack's output ApiUrl; l
 drctl plan check plans/three-tier.yaml            # needs no AWS access
 drctl plan put plans/three-tier.yaml
 drctl start three-tier --drill --watch
+drctl approve EXECUTION_ID --reason "the database is consistent"
+drctl history EXECUTION_ID
 ```
 
 - Credentials and Region are those of the AWS session: environment, `AWS_PROFILE`, SSO, instance role. An API Gateway
@@ -27,6 +29,8 @@ drctl start three-tier --drill --watch
   stops the watching, never the execution.
 - With `--json` standard output holds one JSON document: the API's answer, the final document of a watched execution,
   or `{"error", "message", "details", "exitCode"}`. Lists without `--json` are tab-separated when they go to a pipe.
+- What an execution waits for stands in `status` and `watch`, with the command that answers it. Every decision stands in
+  the execution's history ([history.md](history.md)) with your ARN and your reason.
 - `start` always sends a client token. When its answer gets lost, the command that repeats it without starting twice
   is printed.
 """

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from drctl import execution_commands, plan_commands
+from drctl import execution_commands, history_commands, plan_commands, steering_commands
 from drctl.options import JSON_WANTED
 from drctl.outcome import MEANINGS, CliError, ExitCode
 from drctl.reporting import complain, report
@@ -33,7 +33,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     name="drctl",
-    help="Plan, start and watch AWS Elastic Disaster Recovery drills and recoveries.",
+    help="Plan, start, watch and steer AWS Elastic Disaster Recovery drills and recoveries.",
     epilog=_EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -41,6 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(execution_commands.app)
+app.add_typer(steering_commands.app)
+app.add_typer(history_commands.app, name="history")
 app.add_typer(plan_commands.app, name="plan")
 
 

@@ -32,6 +32,7 @@ PlanFile = Annotated[str, typer.Argument(metavar="FILE", help="A plan in YAML or
 PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="The id of a stored plan.")]
 Drill = Annotated[bool, typer.Option("--drill", help="Launch drill instances, to test the plan.")]
 Recovery = Annotated[bool, typer.Option("--recovery", help="A real recovery: fail over to the instances.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why; it stands in the execution's history.")]
 ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="The id of an execution.")]
 
 

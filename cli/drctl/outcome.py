@@ -15,6 +15,8 @@ class ExitCode(IntEnum):
     NO_ANSWER = 5
     NOT_FOUND = 6
     CONFLICT = 7
+    CANCELLED = 8
+    BROKEN_HISTORY = 9
     INTERRUPTED = 130
 
 
@@ -25,8 +27,11 @@ MEANINGS = {
     ExitCode.PARTIAL: "the execution ended PARTIAL: some servers were not launched",
     ExitCode.FAILED: "the execution ended FAILED",
     ExitCode.NO_ANSWER: "no usable answer: credentials, permissions, network, Region or a failure of the API",
-    ExitCode.NOT_FOUND: "there is no such plan or execution",
-    ExitCode.CONFLICT: "the request contradicts what is there: pre-flight finds errors, a client token is used up",
+    ExitCode.NOT_FOUND: "there is no such plan, execution or wave",
+    ExitCode.CONFLICT: "the request contradicts what is there: pre-flight finds errors, a client token is used up, "
+    "nobody asked for the decision",
+    ExitCode.CANCELLED: "the execution ended CANCELLED: somebody cancelled or rejected it",
+    ExitCode.BROKEN_HISTORY: "the execution's history was changed after it was written",
     ExitCode.INTERRUPTED: "stopped with Ctrl-C; an execution goes on without its watcher",
 }
 
@@ -34,6 +39,7 @@ _OF_STATUS = {
     ExecutionStatus.COMPLETED: ExitCode.OK,
     ExecutionStatus.PARTIAL: ExitCode.PARTIAL,
     ExecutionStatus.FAILED: ExitCode.FAILED,
+    ExecutionStatus.CANCELLED: ExitCode.CANCELLED,
 }
 
 

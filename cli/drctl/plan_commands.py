@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from drctl.names import naming_plan
 from drctl.options import ApiUrl, AsJson, Drill, PlanFile, PlanId, Recovery, checked_plan_id, chosen_type, connect
 from drctl.outcome import ExitCode
 from drctl.reporting import complain, hint, print_json
@@ -49,7 +50,9 @@ def plan_put(file: PlanFile, api_url: ApiUrl = None, as_json: AsJson = False) ->
 @app.command("get")
 def plan_get(plan: PlanId, api_url: ApiUrl = None, as_json: AsJson = False) -> None:
     """Print a stored plan as YAML, ready to be changed and put again."""
-    document = connect(api_url).get_plan(checked_plan_id(plan))
+    api = connect(api_url)
+    with naming_plan(api, checked_plan_id(plan), lambda near: f"drctl plan get {near}"):
+        document = api.get_plan(plan)
     if as_json:
         print_json(document)
         return
@@ -87,7 +90,9 @@ def plan_preflight(
 
     plan = checked_plan_id(plan)
     execution_type = chosen_type(drill, recovery, f"drctl plan preflight {plan} --drill")
-    document = connect(api_url).preflight(plan, execution_type.value)
+    api = connect(api_url)
+    with naming_plan(api, plan, lambda near: f"drctl plan preflight {near} --{execution_type.lower()}"):
+        document = api.preflight(plan, execution_type.value)
     if as_json:
         print_json(document)
     else:
@@ -98,7 +103,9 @@ def plan_preflight(
 @app.command("delete")
 def plan_delete(plan: PlanId, api_url: ApiUrl = None, as_json: AsJson = False) -> None:
     """Delete a stored plan. Executions are not touched: each has its own copy."""
-    connect(api_url).delete_plan(checked_plan_id(plan))
+    api = connect(api_url)
+    with naming_plan(api, checked_plan_id(plan), lambda near: f"drctl plan get {near}"):
+        api.delete_plan(plan)
     if as_json:
         print_json({"PlanId": plan, "Deleted": True})
     else:

@@ -21,6 +21,8 @@ _STYLES = {
     "LAUNCHED": "green",
     "PARTIAL": "yellow",
     "FAILED": "bold red",
+    "CANCELLED": "yellow",
+    "PAUSED": "yellow",
     "SKIPPED": "dim",
     "PENDING": "dim",
     "POLLING": "cyan",
@@ -106,7 +108,8 @@ class _Screen:
         sight = self._sight
         parts: list[RenderableType] = []
         if sight and sight.document:
-            room = self.console.height - len(sight.document["Waves"]) - 8
+            notices = len(list(wording.notices(sight.document)))
+            room = self.console.height - len(sight.document["Waves"]) - notices - 8
             parts.append(execution_panel(sight.document, self._next_poll, rows=max(3, room)))
         if sight and sight.trouble:
             parts.append(
@@ -125,6 +128,8 @@ def print_execution(document: Document, stream: TextIO) -> None:
     now = time.time()
     print(f"execution {document['ExecutionId']}: {wording.title(document)}", file=stream)
     print(f"{wording.outcome(document, now)}; {_polls(document, now)}", file=stream)
+    for notice in wording.notices(document):
+        print(notice, file=stream)
     for wave in document["Waves"]:
         reason = f" ({wording.clean(wave['StatusReason'])})" if wave.get("StatusReason") else ""
         print(
@@ -153,6 +158,8 @@ def execution_panel(document: Document, next_poll: float | None, rows: int | Non
     )
     head.append(wording.outcome(document, now).removeprefix(document["Status"]))
     head.append(f"\n{document.get('PollCount', 0)} polls, {wording.polling(document, next_poll, now)}", style="dim")
+    for notice in wording.notices(document):
+        head.append(f"\n{notice}", style="yellow")
     everyone = [(wave, server) for wave in document["Waves"] for server in wave["Servers"]]
     shown = everyone
     if rows is not None and len(everyone) > rows:

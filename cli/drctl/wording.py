@@ -103,11 +103,46 @@ def outcome(document: Document, now: float) -> str:
     return f"{line}; {clean(document['StatusReason'])}" if document.get("StatusReason") else line
 
 
+def notices(document: Document) -> Iterator[str]:
+    """What somebody has to know or to answer: rules that were broken, a stop, a pause that is to come, a question."""
+    if document.get("SkipApprovals"):
+        yield f"break-glass: no approval is waited for, by {_who(document, 'StartedBy')}"
+    if document.get("ReplaceLive"):
+        yield f"break-glass: living instances of earlier recoveries may be removed, by {_who(document, 'StartedBy')}"
+    if "EndTime" in document:
+        return
+    if stop := document.get("Stop"):
+        word = "cancelled" if stop["Kind"] == "CANCEL" else "rejected"
+        yield f"stopping: {word} by {_who(stop)}; what runs in DRS is followed to its end"
+    question = document.get("Question")
+    if (pause := document.get("PauseRequested")) and not stop and not question:
+        yield f"pausing: asked for by {_who(pause)}; drctl resume {document['ExecutionId']} takes it back"
+    if question:
+        yield f"question: {clean(question['Text'])}{_deadline(question)} {_answer(document['ExecutionId'], question)}"
+
+
+def _who(record: Document, by: str = "By") -> str:
+    reason = f" ({clean(record['Reason'])})" if record.get("Reason") else ""
+    return f"{clean(record[by])}{reason}"
+
+
+def _deadline(question: Document) -> str:
+    if "Deadline" not in question:
+        return ""
+    follows = "it counts as rejected" if question.get("OnTimeout") == "REJECT" else "it goes on"
+    return f" Without an answer by {moment(question['Deadline'])} {follows}."
+
+
+def _answer(execution_id: str, question: Document) -> str:
+    yes = "approve" if question["Kind"] == "APPROVAL" else "resume"
+    return f"Answer: drctl {yes} {execution_id}, or drctl reject {execution_id} --reason WHY"
+
+
 def polling(document: Document, next_poll: float | None, now: float) -> str:
-    """When DRS was last asked and when it will be asked next."""
+    """When DRS was last asked and when it will be asked next, which nobody knows while an operator is waited for."""
     last = document.get("LastPolledTime")
     said = f"last poll {clock(last)}" if last else "not polled yet"
-    if "EndTime" in document or next_poll is None:
+    if "EndTime" in document or document["Status"] == "PAUSED" or next_poll is None:
         return said
     left = next_poll - now
     return f"{said}, next in about {duration(left)}" if left >= 1 else f"{said}, next due now"
@@ -120,6 +155,8 @@ def changes(old: Document | None, new: Document) -> Iterator[str]:
         yield f"execution {new['ExecutionId']}: {title(new)}, {size}"
     if old is None or old["Status"] != new["Status"]:
         yield f"execution {new['Status']}{_because(new)}"
+    known = set(notices(old)) if old else set()
+    yield from (notice for notice in notices(new) if notice not in known)
     old_waves = {wave["WaveName"]: wave for wave in old["Waves"]} if old else {}
     old_servers = {server["SourceServerId"]: server for server in servers(old)} if old else {}
     for wave in new["Waves"]:

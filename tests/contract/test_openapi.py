@@ -164,6 +164,8 @@ def keep_to_the_words_of_the_document(case: Any) -> None:
         case.body["PlanId"] = "stored"
         if "ReplaceLive" in case.body:
             case.body |= {"ReplaceLive": "stored", "ExecutionType": "RECOVERY"}
+        if case.body.get("SkipApprovals"):
+            case.body |= {"Reason": "nobody can be reached", "ExecutionType": "RECOVERY"}
     if case.operation.label == "PUT /plans/{PlanId}":
         case.body["PlanId"] = case.path_parameters["PlanId"]
         if "ApprovalTimeoutMinutes" not in case.body:

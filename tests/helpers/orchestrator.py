@@ -175,6 +175,17 @@ class Orchestrator:
         finish_execution(self.app, execution_id, generation)
         return self.show(execution_id)
 
+    def until_asked(self, execution_id: str, *, every: int = 120, polls: int = 20) -> dict[str, Any]:
+        """Do what the state machine does until nothing can go on before an operator answers; returns the document.
+
+        Raises AssertionError when nothing was asked after so many polls.
+        """
+        for _ in range(polls):
+            if self.launch(execution_id)["awaitsDecision"]:
+                return self.show(execution_id)
+            self.check(execution_id, after=every)
+        raise AssertionError(f"nothing is asked after {polls} polls: {self.show(execution_id)}")
+
     def clean_up(self, execution_id: str, generation: int = 1, *, every: int = 30, rounds: int = 200) -> dict[str, Any]:
         """Do what the state machine does once a clean-up is due; returns the last round's result."""
         for _ in range(rounds):

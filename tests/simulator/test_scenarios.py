@@ -32,10 +32,18 @@ def test_a_scenario_has_the_fleet_it_is_named_for(simulator: Simulator, name: st
     assert len(simulator.worlds) == worlds
 
 
-@pytest.mark.parametrize("name", ["three-tier", "parallel-sites", "hundreds-of-servers"])
-def test_the_scenario_of_a_sample_plan_has_that_plans_servers(simulator: Simulator, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "scenario"),
+    [
+        ("three-tier", "three-tier"),
+        ("supervised", "three-tier"),
+        ("parallel-sites", "parallel-sites"),
+        ("hundreds-of-servers", "hundreds-of-servers"),
+    ],
+)
+def test_the_scenario_of_a_sample_plan_has_that_plans_servers(simulator: Simulator, name: str, scenario: str) -> None:
     plan = yaml.safe_load((PLANS / f"{name}.yaml").read_text(encoding="utf-8"))
-    scenarios.apply(simulator, scenarios.load(name))
+    scenarios.apply(simulator, scenarios.load(scenario))
 
     for wave in plan["Waves"]:
         known = simulator.world(wave.get("AccountId", "000000000000"), wave["Region"]).servers

@@ -40,11 +40,14 @@ def execution(status: str = "POLLING", *servers: dict[str, Any], **fields: Any) 
         "Status": status,
         "StartedBy": "arn:aws:iam::123456789012:user/operator",
         "ReplaceLive": False,
+        "SkipApprovals": False,
         "StartTime": NOW,
         "PollCount": 2,
         "PollingPhase": "STARTED",
         "LastPolledTime": NOW + 30,
         "Generation": 1,
+        "HistoryCount": 1,
+        "HistoryHash": "0" * 64,
         "Waves": [
             {
                 "WaveName": "database",
@@ -68,6 +71,19 @@ def server(number: int, status: str, **fields: Any) -> dict[str, Any]:
         "TransitionHistory": [],
         "TimeoutDetected": False,
     } | fields
+
+
+def asking() -> dict[str, Any]:
+    """PAUSED with an open question."""
+    question = {
+        "Kind": "APPROVAL",
+        "Text": "Launch wave database (1 server)? Nothing comes after that.",
+        "Waves": ["database"],
+        "AskedTime": NOW,
+        "Deadline": NOW + 3600,
+        "OnTimeout": "REJECT",
+    }
+    return execution("PAUSED", server(1, "PENDING"), Question=question)
 
 
 def finished(status: str, *servers: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -339,7 +355,40 @@ def test_an_unknown_plan_ends_6(drctl: Drctl) -> None:
     for arguments in (["plan", "get", "nowhere"], ["plan", "delete", "nowhere"], ["start", "nowhere", "--drill"]):
         result = drctl(*arguments)
         assert result.exit_code == 6, arguments
-        assert "There is nothing at" in result.stderr
+        assert result.stderr == "drctl: There is no plan nowhere.\n  try: drctl plan list\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["plan", "get", "three-teir"], "drctl plan get three-tier"),
+        (["plan", "preflight", "three-teir", "--drill"], "drctl plan preflight three-tier --drill"),
+        (["plan", "delete", "three-teir"], "drctl plan get three-tier"),
+        (["start", "three-teir", "--drill", "--dry-run"], "drctl start three-tier --drill --dry-run"),
+        (
+            ["start", "three-teir", "--recovery", "--reason", "it burns", "--replace-live", "three-teir"],
+            "drctl start three-tier --recovery --reason 'it burns'",
+        ),
+    ],
+)
+def test_a_mistyped_plan_gets_the_command_with_the_one_that_was_meant(
+    drctl: Drctl, fake: FakeApi, typed: list[str], meant: str
+) -> None:
+    fake.plans = {"three-tier": {"Name": "Web shop"}, "by-tags": {"Name": "Web shop"}}
+
+    result = drctl(*typed)
+
+    assert result.exit_code == 6
+    assert result.stderr == f"drctl: There is no plan three-teir; did you mean three-tier?\n  try: {meant}\n"
+
+
+def test_who_may_not_list_plans_is_told_all_the_same_that_there_is_none(drctl: Drctl, fake: FakeApi) -> None:
+    denied = (403, {"Message": "User: x is not authorized to perform: execute-api:Invoke"})
+    fake.answers = [(404, error("NotFound", "There is no plan nowhere.")), denied]
+
+    result = drctl("plan", "get", "nowhere")
+
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (6, "drctl: There is no plan nowhere.")
 
 
 # -- start -------------------------------------------------------------------------------------------------------------
@@ -394,6 +443,30 @@ def test_a_start_whose_answer_was_lost_tells_how_to_repeat_it_safely(drctl: Drct
     assert drctl(*again[1].split()).exit_code == 0
 
 
+def test_approvals_are_skipped_by_a_recovery_with_a_reason_only(drctl: Drctl, fake: FakeApi) -> None:
+    fake.plans["three-tier"] = {}
+
+    drill = drctl("start", "three-tier", "--drill", "--skip-approvals", "--reason", "x")
+    silent = drctl("start", "three-tier", "--recovery", "--skip-approvals")
+    blank = drctl("start", "three-tier", "--recovery", "--skip-approvals", "--reason", " ")
+    assert [each.exit_code for each in (drill, silent, blank)] == [2, 2, 2]
+    assert "a drill waits for its approvals" in drill.stderr
+    assert "try: drctl start three-tier --recovery --skip-approvals --reason WHY" in silent.stderr
+    assert fake.requests == []
+
+    drctl("start", "three-tier", "--recovery", "--skip-approvals", "--reason", "it burns", "--client-token", "mine")
+    assert (fake.started["mine"]["SkipApprovals"], fake.started["mine"]["Reason"]) == (True, "it burns")
+
+
+def test_a_lost_answer_is_repeated_with_everything_that_was_decided(drctl: Drctl, fake: FakeApi) -> None:
+    fake.plans["three-tier"] = {}
+    fake.answers = [None]
+
+    result = drctl("start", "three-tier", "--recovery", "--skip-approvals", "--reason", "it burns")
+
+    assert "try: drctl start three-tier --recovery --reason 'it burns' --skip-approvals --client-token" in result.stderr
+
+
 def test_a_plan_file_in_place_of_a_plan_id_gets_the_right_command(drctl: Drctl) -> None:
     result = drctl("start", "plans/three-tier.yaml", "--drill")
 
@@ -404,7 +477,7 @@ def test_a_plan_file_in_place_of_a_plan_id_gets_the_right_command(drctl: Drctl) 
 # -- watch and status --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "code"), [("COMPLETED", 0), ("PARTIAL", 3), ("FAILED", 4)])
+@pytest.mark.parametrize(("status", "code"), [("COMPLETED", 0), ("PARTIAL", 3), ("FAILED", 4), ("CANCELLED", 8)])
 def test_the_exit_code_of_watch_start_and_status_is_the_outcome(
     drctl: Drctl, fake: FakeApi, status: str, code: int
 ) -> None:
@@ -517,6 +590,27 @@ def test_an_unknown_execution_ends_6_with_the_command_that_lists_them(drctl: Drc
         assert "try: drctl list" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["approve", "exec-1"],
+        ["resume", "exec-1"],
+        ["reject", "exec-1", "--reason", "wrong plan"],
+        ["pause", "exec-1"],
+        ["cancel", "exec-1"],
+        ["skip-wave", "exec-1", "web"],
+    ],
+)
+def test_a_decision_whose_answer_was_lost_may_have_been_made(drctl: Drctl, fake: FakeApi, arguments: list[str]) -> None:
+    fake.answers = [None]
+
+    result = drctl(*arguments)
+
+    assert result.exit_code == 5
+    assert "It may have been decided all the same." in result.stderr
+    assert "try: drctl history exec-1" in result.stderr
+
+
 # -- list --------------------------------------------------------------------------------------------------------------
 
 
@@ -566,7 +660,7 @@ def test_every_request_is_signed_for_the_session_s_region_and_never_carries_the_
         ({"AWS_PROFILE": "nobody"}, 5, "nobody"),
         ({"AWS_DEFAULT_REGION": None}, 5, "No AWS Region is set"),
         ({"API_URL": "http://127.0.0.1:9/v1"}, 5, "can't be reached"),
-        ({"API_URL": "http://no-such-host.invalid/v1"}, 5, "can't be reached"),
+        ({"API_URL": "http://no-such-host.invalid/v1"}, 5, "The host no-such-host.invalid can't be found"),
     ],
 )
 def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
@@ -588,6 +682,7 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
             (403, {"message": "The security token included in the request is invalid."}),
             "does not know your credentials",
         ),
+        ((403, {"message": "ExpiredTokenException: the token has expired"}), "credentials have expired"),
         ((403, {"Message": "Credential should be scoped to a valid region."}), "signed for eu-west-1"),
         ((403, {"message": "Missing Authentication Token"}), "API URL is probably not complete"),
         ((403, {"message": "The request signature we calculated does not match"}), "secret key is wrong"),
@@ -595,7 +690,7 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
             (403, {"Message": "User: x is not authorized to perform: execute-api:Invoke"}),
             "execute-api:Invoke is missing",
         ),
-        ((403, {"message": "Forbidden"}), "stage in the API URL is probably wrong"),
+        ((403, {"message": "Forbidden"}), "its id, Region or stage in the API URL is probably wrong"),
         ((403, {"message": "Denied by policy"}), "Denied by policy"),
         ((404, b"<html>nginx</html>"), "is not the orchestrator's API"),
         ((200, b"<html>welcome</html>"), "is not the orchestrator's API"),
@@ -622,11 +717,22 @@ def test_a_failure_is_data_too_when_json_is_asked_for(drctl: Drctl) -> None:
     assert json.loads(result.stdout)["exitCode"] == 6
 
 
-def test_a_mistyped_option_names_the_right_one(drctl: Drctl) -> None:
-    result = drctl("start", "three-tier", "--drll")
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["start", "three-tier", "--drll"], "--drill"),
+        (["approve", "exec-1", "--reson", "x"], "--reason"),
+        (["aprove", "exec-1"], "'approve'"),
+        (["plan", "delte", "three-tier"], "'delete'"),
+        (["history", "verify"], "'ID'"),
+        (["reject", "exec-1"], "--reason"),
+    ],
+)
+def test_what_is_mistyped_or_missing_on_the_command_line_is_named(drctl: Drctl, typed: list[str], meant: str) -> None:
+    result = drctl(*typed)
 
     assert result.exit_code == 2
-    assert "--drill" in result.stderr
+    assert meant in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -647,7 +753,11 @@ def test_what_the_server_of_these_tests_says_about_an_execution_is_what_the_api_
     components = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))["components"]
     schema = {"$ref": "#/components/schemas/Execution", "components": components}
 
-    for document in (execution(), finished("FAILED", server(1, "FAILED", Error="x", NextStep="y", Phase="LAUNCH"))):
+    for document in (
+        execution(),
+        asking(),
+        finished("FAILED", server(1, "FAILED", Error="x", NextStep="y", Phase="LAUNCH")),
+    ):
         assert list(Draft202012Validator(schema).iter_errors(document)) == []
 
 
@@ -705,6 +815,16 @@ def test_a_terminal_shows_bars_servers_and_the_outcome(fake: FakeApi, environmen
     assert terminal.end() == 0
     assert "converting the disks" in seen
     assert "i-00000000000000001" in terminal.text
+
+
+def test_a_terminal_shows_what_is_asked_and_goes_on_watching(fake: FakeApi, environment: dict[str, str | None]) -> None:
+    fake.executions["exec-1"] = [asking(), asking(), finished("COMPLETED", server(1, "LAUNCHED"))]
+    terminal = Terminal(["watch", "exec-1"], environment)
+
+    seen = terminal.read_until("drctl approve exec-1")
+    assert "question: Launch wave database (1 server)?" in seen
+    terminal.read_until("COMPLETED after 4m 05s: 1 of 1 launched")
+    assert terminal.end() == 0
 
 
 def test_ctrl_c_leaves_the_execution_running_and_ends_130(fake: FakeApi, environment: dict[str, str | None]) -> None:

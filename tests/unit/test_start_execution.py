@@ -1,6 +1,6 @@
 """Starting an execution: what is refused, what is repeated, and what the execution then knows."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -10,9 +10,10 @@ from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
 from drs_orchestrator.tasks import start_execution as task
+from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.manage_plans import delete_plan, put_plan
 from drs_orchestrator.tasks.start_request import read_start_request
-from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
+from tests.helpers.orchestrator import CALLER, REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 from tests.statemachine.functions import functions
 
@@ -49,6 +50,11 @@ class TestRequest:
             pytest.param(REQUEST | {"ClientToken": ""}, {"/ClientToken"}, id="empty token"),
             pytest.param(REQUEST | {"ClientToken": "x" * 65}, {"/ClientToken"}, id="long token"),
             pytest.param(REQUEST | {"ClientToken": None}, {"/ClientToken"}, id="null token"),
+            pytest.param(REQUEST | {"SkipApprovals": "yes"}, {"/SkipApprovals"}, id="approvals skipped by a word"),
+            pytest.param(REQUEST | {"SkipApprovals": True, "Reason": "x"}, {"/SkipApprovals"}, id="drill unapproved"),
+            pytest.param(
+                {"PlanId": "shop", "ExecutionType": "RECOVERY", "SkipApprovals": True}, {"/Reason"}, id="no reason"
+            ),
             pytest.param(
                 {"Extra": 1, "ClientToken": 7}, {"/Extra", "/PlanId", "/ExecutionType", "/ClientToken"}, id="all"
             ),
@@ -227,6 +233,54 @@ class TestWhatTheExecutionKnows:
         started = start_execution(app, REQUEST)
 
         assert orchestrator.show(started["executionId"])["Status"] == "PENDING"
+
+
+class TestBreakGlass:
+    """A recovery that waits for no approvals: only with a reason, and nothing hides who decided it."""
+
+    UNAPPROVED: ClassVar = {"PlanId": "guarded", "ExecutionType": "RECOVERY", "Reason": "nobody can be reached"}
+
+    @pytest.fixture(autouse=True)
+    def plan_with_an_approval(self, app: App) -> None:
+        put_plan(app, "guarded", plan(wave("web", ONE, ApprovalBefore=True), plan_id="guarded"))
+
+    def test_it_launches_what_would_have_waited(self, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.request(**self.fields(SkipApprovals=True))["executionId"]
+
+        assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
+
+    def test_without_it_the_wave_waits(self, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.request(**self.fields(SkipApprovals=False))["executionId"]
+        orchestrator.prepare(execution_id)
+
+        assert orchestrator.launch(execution_id)["awaitsDecision"] is True
+
+    def test_document_and_history_say_who_skipped_the_approvals_and_why(self, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.request(**self.fields(SkipApprovals=True))["executionId"]
+        document = orchestrator.show(execution_id)
+        [entry] = orchestrator.app.executions.history(execution_id)
+
+        assert (document["SkipApprovals"], document["StartedBy"]) == (True, CALLER)
+        assert (entry["Data"]["SkipApprovals"], entry["By"], entry["Reason"]) == (
+            True,
+            CALLER,
+            "nobody can be reached",
+        )
+
+    def test_a_dry_run_of_it_shows_no_approval(self, app: App) -> None:
+        request = read_start_request(self.UNAPPROVED | {"SkipApprovals": True, "DryRun": True})
+
+        assert dry_run(app, request)["Waves"][0]["ApprovalBefore"] is False
+
+    def test_a_token_means_only_one_of_both(self, app: App) -> None:
+        start_execution(app, self.UNAPPROVED | {"ClientToken": "once"})
+
+        with pytest.raises(Conflict, match="used for another request"):
+            start_execution(app, self.UNAPPROVED | {"ClientToken": "once", "SkipApprovals": True})
+
+    def fields(self, **fields: Any) -> dict[str, Any]:
+        named = {"plan_id": "guarded", "execution_type": "RECOVERY"}
+        return named | {"Reason": self.UNAPPROVED["Reason"]} | fields
 
 
 class TestServerTags:

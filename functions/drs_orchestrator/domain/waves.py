@@ -62,14 +62,17 @@ def ended_wave(wave: Wave, servers: Iterable[ServerProgress], now: int) -> Wave:
     """The wave with its final status, once every server of it is settled.
 
     OPTIONAL servers never fail a wave; their failure still makes it PARTIAL. A wave that reaches its MinimumLaunched
-    is a success: COMPLETED, whatever became of the other servers.
+    is a success: COMPLETED, whatever became of the other servers. What an operator had skipped is no failure.
     """
     members = list(servers)
     launched = sum(server.status is ServerStatus.LAUNCHED for server in members)
     failed = sum(server.status is ServerStatus.FAILED for server in members)
     skipped = sum(server.status is ServerStatus.SKIPPED for server in members)
     critical = any(
-        server.impact is Impact.CRITICAL and server.status is not ServerStatus.LAUNCHED for server in members
+        server.impact is Impact.CRITICAL
+        and server.status is not ServerStatus.LAUNCHED
+        and not (wave.skip_reason and server.status is ServerStatus.SKIPPED)
+        for server in members
     )
     enough = wave.minimum_launched is not None and launched >= wave.minimum_launched
     if launched == len(members) or enough:

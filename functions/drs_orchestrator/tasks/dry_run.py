@@ -32,18 +32,24 @@ def dry_run(app: App, request: StartRequest) -> dict[str, Any]:
         "DryRun": True,
         "PlanName": plan.name,
         "LaunchOrder": launch_order(plan),
-        "Waves": [_wave(app, recorded, wave, jobs[wave.name], spans[wave.name]) for wave in recorded.waves],
+        "Waves": [
+            _wave(app, recorded, wave, jobs[wave.name], spans[wave.name], request.skip_approvals)
+            for wave in recorded.waves
+        ],
     }
 
 
-def _wave(app: App, plan: Plan, wave: Wave, jobs: list[Job], span: tuple[int, int]) -> dict[str, Any]:
+def _wave(
+    app: App, plan: Plan, wave: Wave, jobs: list[Job], span: tuple[int, int], skip_approvals: bool
+) -> dict[str, Any]:
+    waits_for_approval = wave.approval_before and not skip_approvals
     document: dict[str, Any] = {
         "WaveName": wave.name,
         "DependsOn": list(wave.depends_on),
         "Region": wave.region,
         "AccountId": wave.account_id or app.account_id,
         "OnFailure": wave.on_failure.value,
-        "ApprovalBefore": wave.approval_before,
+        "ApprovalBefore": waits_for_approval,
         "Jobs": [{"Servers": list(job.to_launch)} for job in jobs if job.to_launch],
         "Skipped": [
             {"SourceServerId": server.source_server_id, "Reason": server.skip_reason}
@@ -55,7 +61,7 @@ def _wave(app: App, plan: Plan, wave: Wave, jobs: list[Job], span: tuple[int, in
     }
     if wave.minimum_launched is not None:
         document["MinimumLaunched"] = wave.minimum_launched
-    if wave.approval_before and plan.approval_timeout_minutes is not None:
+    if waits_for_approval and plan.approval_timeout_minutes is not None:
         document["ApprovalTimeoutMinutes"] = plan.approval_timeout_minutes
         document["OnApprovalTimeout"] = plan.on_approval_timeout.value
     return document

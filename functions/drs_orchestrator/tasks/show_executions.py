@@ -64,7 +64,7 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
                     {
                         "WaveName": wave.name,
                         "Status": wave.status.value,
-                        "StatusReason": wave.status_reason or _waiting_for(jobs[wave.index]),
+                        "StatusReason": wave.status_reason or wave.skip_reason or _waiting_for(jobs[wave.index]),
                         "Region": wave.region,
                         "AccountId": wave.account_id,
                         "DependsOn": list(wave.depends_on),

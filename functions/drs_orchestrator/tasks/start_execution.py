@@ -55,6 +55,7 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         started_by=caller,
         reason=request.reason,
         replace_live=request.replace_live,
+        skip_approvals=request.skip_approvals,
         retry_of=request.retry_of,
     )
     client_token = ClientToken(token, digest, now + _TOKEN_LIFETIME_SECONDS) if token else None
@@ -93,6 +94,7 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         type=request.execution_type.value,
         started_by=caller,
         replace_live=request.replace_live,
+        skip_approvals=request.skip_approvals,
     )
     _start_driver(app, execution)
     return {"executionId": execution.execution_id, "status": execution.status.value}

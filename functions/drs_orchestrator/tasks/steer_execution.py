@@ -42,7 +42,7 @@ def approve(app: App, execution_id: str, request: object, by: str) -> dict[str, 
     def decide(execution: Execution) -> _Decision:
         question = execution.question
         if question is None or question.kind is not QuestionKind.APPROVAL:
-            raise Conflict(f"No wave of {execution_id} waits for approval. {_what_is_asked(execution)}")
+            raise Conflict(f"No wave of {execution_id} waits for approval: {_what_is_asked(execution)}.")
         event = _event(app, Kind.APPROVED, operator, {"Waves": list(question.wave_names)})
         return _Decision(
             lambda: app.executions.go_on(execution, question, event),
@@ -69,7 +69,7 @@ def resume(app: App, execution_id: str, request: object, by: str) -> dict[str, s
                 lambda: app.executions.withdraw_pause(execution, event),
                 "Resumed: the execution goes on; it had not come to a halt yet.",
             )
-        raise Conflict(f"{execution_id} is not paused. {_what_is_asked(execution)}")
+        raise Conflict(f"{execution_id} is not paused: {_what_is_asked(execution)}.")
 
     return _carry_out(app, execution_id, decide)
 
@@ -82,8 +82,8 @@ def reject(app: App, execution_id: str, request: object, by: str) -> dict[str, s
         question = execution.question
         if question is None:
             raise Conflict(
-                f"{execution_id} asks nothing that could be rejected. {_what_is_asked(execution)} "
-                f"To stop it all the same: drctl cancel {execution_id}"
+                f"{execution_id} is {execution.status} and asks nothing that could be rejected; to stop it all the "
+                f"same: drctl cancel {execution_id}"
             )
         event = _event(app, Kind.REJECTED, operator, {"Waves": list(question.wave_names)})
         stop = Stop(StopKind.REJECT, operator.by, event.time, operator.reason)
@@ -150,7 +150,7 @@ def _carry_out(app: App, execution_id: str, decide: Callable[[Execution], _Decis
         if execution is None:
             raise NotFound(f"There is no execution {execution_id}. GET /executions?status=POLLING lists running ones.")
         if execution.status.is_final:
-            raise Conflict(f"{execution_id} has ended: {execution.status}. Nothing of it can be changed any more.")
+            raise Conflict(f"{execution_id} has ended {execution.status}: nothing of it can be changed any more.")
         if execution.stop:
             raise Conflict(f"{execution_id} is being stopped already, {execution.stop.sentence}.")
         decision = decide(execution)
@@ -187,12 +187,12 @@ def _wave(app: App, execution: Execution, name: str) -> Wave:
 
 
 def _what_is_asked(execution: Execution) -> str:
-    """What the execution waits for instead, and the command that answers it."""
+    """What the execution waits for instead, and the command that answers it; the end of a sentence."""
     question = execution.question
     if question is None:
-        return f"It is {execution.status} and asks nothing."
+        return f"it is {execution.status} and asks nothing"
     command = "approve" if question.kind is QuestionKind.APPROVAL else "resume"
-    return f"It asks: {question.text} Answer with: drctl {command} {execution.execution_id}"
+    return f'it asks "{question.text}", to be answered with drctl {command} {execution.execution_id}'
 
 
 def _event(app: App, kind: Kind, operator: Operator, data: Mapping[str, object] | None = None) -> Event:
