@@ -25,7 +25,7 @@ _READING: Mapping[str, str] = {
         "RtoMinutes counts from the start of the execution, for the plan, each wave and each server. RpoMinutes is "
         "held against the recovery point's age."
     ),
-    "Recovery point at launch": (
+    "Recovery point age": (
         "How old the data was when the launch was requested, by the point in time that DRS names for the launched "
         "instance. 0 s: DRS took the point for this launch."
     ),

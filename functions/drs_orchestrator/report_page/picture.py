@@ -87,7 +87,7 @@ def picture(report: Document) -> Markup:
         aria_labelledby="timeline-title timeline-desc",
     )
     box = element("div", svg, class_="scroll", tabindex="0", role="region", aria_label="Timeline, scrolls sideways")
-    return element("figure", _legend(used, report, lanes=lanes), box, class_="timeline")
+    return element("figure", _legend(used, report["Counts"], lanes=lanes), box, class_="timeline")
 
 
 def _scale(report: Document) -> _Scale:
@@ -262,19 +262,13 @@ def _stood(servers: Sequence[Document], scale: _Scale) -> dict[str, list[int]]:
     return stood
 
 
-def _legend(used: set[str], report: Document, *, lanes: bool) -> Markup:
-    entries = [(kind, label) for kind, label in SPANS.items() if kind in used]
-    if not lanes and report["Counts"]["Launched"]:
-        entries.append((_RECOVERED, "Recovered"))
-    if not lanes and report["Counts"]["Failed"]:
-        entries.append((_FAILED, "Failed"))
-    listed = [element("li", _swatch(kind), label) for kind, label in entries]
-    if lanes:
-        listed += [
-            element("li", _sign("up", "M5 8l2.2 2.4l4 -4.6"), "Recovered"),
-            element("li", _sign("down", "M5.5 5.5l5 5m0 -5l-5 5"), "Failed"),
-        ]
-    return element("ul", *listed, class_="legend")
+def _legend(used: set[str], counts: Document, *, lanes: bool) -> Markup:
+    entries = [element("li", _swatch(kind), label) for kind, label in SPANS.items() if kind in used]
+    if counts["Launched"]:
+        entries.append(element("li", _sign("up", "M5 8l2.2 2.4l4 -4.6") if lanes else _swatch(_RECOVERED), "Recovered"))
+    if counts["Failed"]:
+        entries.append(element("li", _sign("down", "M5.5 5.5l5 5m0 -5l-5 5") if lanes else _swatch(_FAILED), "Failed"))
+    return element("ul", *entries, class_="legend")
 
 
 def _swatch(kind: str) -> Markup:

@@ -114,7 +114,7 @@ def _recovery_point(figure: Document) -> Markup:
         "The plan sets no RpoMinutes." if minutes is None else f"Objective: {counted(minutes, 'minute')} (RpoMinutes)"
     )
     return _figure(
-        "Oldest recovery point at launch",
+        "Recovery point age",
         duration(oldest) if oldest is not None else None,
         figure.get("NotMeasured"),
         _gauge(oldest, minutes, figure.get("Verdict")),
@@ -147,7 +147,8 @@ def _figure(title: str, value: str | None, unknown: str | None, gauge: Content, 
 
 
 def _verdict(figure: Document) -> Markup | None:
-    return pill(figure["Verdict"], VERDICTS[figure["Verdict"]]) if "Verdict" in figure else None
+    verdict = figure.get("Verdict", "NOT_MEASURED")
+    return pill(verdict, VERDICTS[verdict]) if verdict != "NOT_MEASURED" else None
 
 
 def _gauge(value: int | None, minutes: int | None, verdict: str | None, most: int | None = None) -> Markup | None:
@@ -189,11 +190,11 @@ def _trouble(error: str, next_step: str | None, status: str, servers: Sequence[D
     if next_step:
         yield element("p", element("strong", "Next: "), sentence(next_step))
     names = [
-        joined(name_of(each), " ", element("span", f"({each['SourceServerId']})", class_="id"))
+        element("span", name_of(each), " ", element("span", f"({each['SourceServerId']})", class_="id"))
         for each in servers[:_MOST_NAMES]
     ]
     more = f" and {len(servers) - _MOST_NAMES:,} more, listed below" if len(servers) > _MOST_NAMES else ""
-    yield element("p", separated(", ", *names), more, class_="who")
+    yield element("p", separated(" ", *names), more, class_="who names")
     if len(servers) == 1:
         [server] = servers
         when = moment(server["Time"]) if "Time" in server else None
@@ -227,7 +228,7 @@ def _decision(decision: Document) -> Markup:
     question = decision.get("Question")
     asked = None
     if question:
-        waited = f"Asked for {duration(question['WaitedSeconds'])}: "
+        waited = f"The question, open for {duration(question['WaitedSeconds'])}: "
         asked = element("p", waited, sentence(question.get("Text", "")), class_="who")
     title = separated(": ", _DECISIONS[decision["Kind"]], _listed(waves) if waves else None)
     by_plan = f"The plan's answer then: {data['Decision']}." if "Decision" in data else None

@@ -19,15 +19,8 @@ from drs_orchestrator.report_page.words import (
 
 type Document = Mapping[str, Any]
 
-_WAVE_HEAD = ("Wave", "Outcome", "Launched", "Recovery time", "After the start", "From, to (UTC)")
-_SERVER_HEAD = (
-    "Server",
-    "Outcome",
-    "Recovery time",
-    "After the start",
-    "Recovery point at launch",
-    "Instance and DRS job",
-)
+_WAVE_HEAD = ("Wave", "Outcome", "Launched", "Recovery time", "After the start", "When (UTC)")
+_SERVER_HEAD = ("Server", "Outcome", "Recovery time", "After the start", "Recovery point age", "Instance, DRS job")
 
 
 def waves(report: Document) -> Markup:
@@ -39,14 +32,14 @@ def waves(report: Document) -> Markup:
 
 def _wave_row(wave: Document) -> Markup:
     counts, figure = wave["Counts"], wave["RecoveryTime"]
-    times = [clock(wave[name]) if name in wave else "-" for name in ("StartTime", "EndTime")]
+    times = [clock(wave[name]) for name in ("StartTime", "EndTime") if name in wave]
     return element(
         "tr",
         element("th", shortened(wave["WaveName"]), scope="row"),
         element("td", pill(wave["Status"])),
         element("td", f"{counts['Launched']:,} of {counts['Servers']:,}", class_="nowrap"),
         *_recovery_time(figure),
-        element("td", times[0], ", ", times[1], class_="nowrap"),
+        element("td", separated(" to ", *times), class_="nowrap"),
     )
 
 
@@ -90,7 +83,7 @@ def _server_row(server: Document) -> Markup:
 def _recovery_time(figure: Document) -> Iterator[Markup]:
     if "Seconds" not in figure:
         yield element("td", not_measured(figure))
-        yield element("td", _verdict(figure) or "-")
+        yield element("td", _verdict(figure) if figure.get("Verdict") == "MISSED" else "-")
         return
     yield element("td", duration(figure["Seconds"]), class_="nowrap")
     yield element("td", duration(figure["SinceStartSeconds"]), _verdict(figure), class_="nowrap")

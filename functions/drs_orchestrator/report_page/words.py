@@ -19,7 +19,7 @@ SPANS: Mapping[str, str] = {
     SpanKind.LAUNCH_ACTIONS: "Post-launch actions",
     SpanKind.UNTOLD: "Launching, no phases told",
 }
-VERDICTS: Mapping[str, str] = {"MET": "met", "MISSED": "missed", "NOT_MEASURED": "not shown"}
+VERDICTS: Mapping[str, str] = {"MET": "met", "MISSED": "missed", "NOT_MEASURED": "not measured"}
 TONES: Mapping[str, str] = {
     "COMPLETED": "good",
     "LAUNCHED": "good",
