@@ -112,6 +112,20 @@ class Api:
     def execution(self, execution_id: str) -> dict[str, Any]:
         return self._call("GET", f"/executions/{quote(execution_id, safe='')}")[1]
 
+    def report(self, execution_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/executions/{quote(execution_id, safe='')}/report")[1]
+
+    def report_page(self, execution_id: str) -> bytes:
+        """The report as an HTML page."""
+        status, content = self._send(
+            "GET", f"/executions/{quote(execution_id, safe='')}/report", query={"format": "html"}
+        )
+        if status != 200:
+            raise self._error(status, _json_object(content) or {})
+        if not content.startswith(b"<!doctype html>"):
+            raise _stranger(self._url)
+        return content
+
     def executions(self, status: str) -> Iterator[dict[str, Any]]:
         """Executions of one status, newest first, page by page."""
         return self._pages("/executions", "executions", {"status": status})
@@ -127,6 +141,12 @@ class Api:
     def _call(
         self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
+        status, content = self._send(method, path, body, query)
+        return status, self._answer(status, content)
+
+    def _send(
+        self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.exceptions import BotoCoreError
@@ -150,7 +170,7 @@ class Api:
                 ExitCode.NO_ANSWER,
                 "echo $API_URL   (is it right? local: make up && . .local/env.sh)",
             ) from error
-        return response.status_code, self._answer(response.status_code, response.content)
+        return response.status_code, response.content
 
     def _answer(self, status: int, content: bytes) -> dict[str, Any]:
         answer = _json_object(content)

@@ -1,9 +1,5 @@
 """The time of the recovery point a server was launched from, in its record as DRS tells it of the instance."""
 
-from datetime import UTC, datetime
-
-import boto3
-
 from drs_orchestrator.domain.job import DrsJob, JobObservation, LogEvent, ParticipatingServer
 from drs_orchestrator.domain.progress import Limits, observe
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
@@ -16,16 +12,9 @@ ONE, TWO = server_id(1), server_id(2)
 NOW = 1_800_000_000
 
 
-def oldest_point(orchestrator: Orchestrator, server: str) -> tuple[str, int]:
-    """The oldest recovery point DRS has of a server, and its time."""
-    drs = boto3.client("drs", region_name=REGION, endpoint_url=orchestrator.simulator.url)
-    point = drs.describe_recovery_snapshots(sourceServerID=server, order="ASC")["items"][0]
-    return point["snapshotID"], int(datetime.fromisoformat(point["timestamp"]).astimezone(UTC).timestamp())
-
-
 def test_a_pinned_point_is_the_one_recorded(orchestrator: Orchestrator) -> None:
     orchestrator.add_servers(ONE, TWO)
-    snapshot, time = oldest_point(orchestrator, ONE)
+    snapshot, time = orchestrator.oldest_point(ONE)
     pinned = {"SourceServerId": ONE, "RecoverySnapshotId": snapshot}
     document = orchestrator.drive(orchestrator.start(plan(wave("web", pinned, TWO))))
     first, second = document["Waves"][0]["Servers"]
