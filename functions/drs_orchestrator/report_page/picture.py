@@ -17,7 +17,7 @@ MOST_LANES = 60
 _WIDTH, _LEFT, _RIGHT = 1080, 196, 120
 _PLOT = _WIDTH - _LEFT - _RIGHT
 _AXIS, _WAVE, _LANE, _BAR, _AREA = 34, 38, 24, 12, 84
-_LABEL_CHARACTERS = 27
+_LABEL_CHARACTERS = 24
 _STEPS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 _MOST_TICKS = 8
 # An area is drawn in columns so wide, in the SVG's units.
@@ -135,7 +135,7 @@ def _wave(wave: Document, scale: _Scale, top: int, *, lanes: bool) -> tuple[Mark
     middle = top + _WAVE / 2 + 4
     drawn = [
         element("line", x1=0, x2=_WIDTH, y1=top + 4, y2=top + 4, class_="rule"),
-        element("text", shortened(wave["WaveName"], 24), x=0, y=middle + 5, class_="wave"),
+        element("text", shortened(wave["WaveName"], 20), x=0, y=middle + 5, class_="wave"),
         element("text", _wave_result(wave), x=_WIDTH, y=middle + 5, class_="result", text_anchor="end"),
         *(_bar(span, scale, middle) for span in wave["Spans"]),
     ]
