@@ -11,9 +11,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.plan import plan_from_document
 from drs_orchestrator.domain.report import make_report
+from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.show_report import show_report
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
 from tests.helpers.orchestrator import CALLER, REGION, START, Orchestrator, plan, server_id, wave
@@ -447,17 +447,18 @@ class TestAudit:
 
     def test_clean_up_is_told_as_the_history_has_it(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)
-        document = plan(wave("web", ONE))
-        execution_id = orchestrator.start(document)
-        requested = seal(execution_id, NO_HISTORY, Event(Kind.CLEAN_UP_REQUESTED, START + 900, CALLER, "drill is over"))
-        shown = orchestrator.show(execution_id) | {"HistoryCount": 1, "HistoryHash": requested["Hash"]}
-        [entry] = make_report(shown, plan_from_document(document), [requested], orchestrator.now)["CleanUp"]
+        execution_id = orchestrator.start(plan(wave("web", ONE)))
+        orchestrator.drive(execution_id)
+        request_clean_up(orchestrator.app, execution_id, {"Reason": "drill is over"}, CALLER)
+        orchestrator.clean_up(execution_id, 2)
+        report = report_of(orchestrator, execution_id)
+        requested, finished = report["CleanUp"]
 
-        assert entry == {
-            "Number": 1,
-            "Time": START + 900,
-            "Kind": "CleanUpRequested",
-            "By": CALLER,
-            "Reason": "drill is over",
-            "Data": {},
-        }
+        assert (requested["Kind"], requested["By"], requested["Reason"]) == (
+            "CleanUpRequested",
+            CALLER,
+            "drill is over",
+        )
+        assert (finished["Kind"], finished["By"]) == ("CleanUpFinished", "orchestrator")
+        assert finished["Data"] == {"Status": "CLEANED_UP", "Terminated": 1}
+        assert report["Audit"]["Whole"] is True

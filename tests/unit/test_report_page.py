@@ -146,13 +146,17 @@ class TestStructure:
             {"Override": "SkipApprovals", **who, "Waves": ["database", "web"]},
             {"Override": "ReplaceLive", **who, "Instances": [{"SourceServerId": "s-1", "InstanceId": "i-1"}]},
         ]
-        cleaned = [{**who, "Kind": "CleanUpFinished", "Data": {"Terminated": 6, "Instances": ["i-1", "i-2"]}}]
+        left = [{"InstanceId": "i-2", "Reason": "it is protected"}]
+        cleaned = [
+            {**who, "Kind": "CleanUpFinished", "Data": {"Status": "INSTANCES_LEFT", "Terminated": 6, "Left": left}}
+        ]
         text = Page(report_page(report | {"Overrides": overrides, "CleanUp": cleaned})).text()
 
         for told in ("Not waited for: database, web.", "Replaced: i-1 of s-1.", "it burns", "arn:jane"):
             assert told in text
         assert "Terminated: 6" in text
-        assert "Instances: i-1, i-2" in text
+        assert "Left: i-2 it is protected" in text
+        assert "Instances left" in text
 
 
 class TestSafety:

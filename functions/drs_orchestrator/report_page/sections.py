@@ -22,6 +22,7 @@ type Document = Mapping[str, Any]
 
 _MOST_NAMES = 40
 _MOST_CASES = 200
+_LONGEST_LISTED = 200
 _DECISIONS: Mapping[str, str] = {
     Kind.APPROVED: "Approved",
     Kind.RESUMED: "Resumed",
@@ -239,16 +240,16 @@ def _decision(decision: Document) -> Markup:
 def clean_up(report: Document) -> Markup | None:
     if not report["CleanUp"]:
         return None
-    cases = [
-        element(
-            "li",
-            *_told(_DECISIONS[entry["Kind"]], entry, None),
-            *(element("p", f"{name}: {_shown(value)}", class_="who") for name, value in entry["Data"].items()),
-            class_="case",
-        )
-        for entry in report["CleanUp"]
-    ]
+    cases = [element("li", *_cleaned(entry), class_="case") for entry in report["CleanUp"]]
     return element("section", element("h2", "Clean-up"), element("ol", *cases, class_="cases"))
+
+
+def _cleaned(entry: Document) -> Iterator[Markup]:
+    data = dict(entry["Data"])
+    status = data.pop("Status", None)
+    yield from _told(_DECISIONS[entry["Kind"]], entry, pill(status) if status else None)
+    for name, value in data.items():
+        yield element("p", f"{name}: {_shown(value)}", class_="who")
 
 
 def _told(title: Content, entry: Document, mark: Markup | None) -> Iterator[Markup]:
@@ -261,13 +262,15 @@ def _told(title: Content, entry: Document, mark: Markup | None) -> Iterator[Mark
 
 
 def _listed(names: Sequence[object]) -> str:
-    shown = [shortened(str(name)) for name in names[:_MOST_NAMES]]
+    shown = [shortened(str(name), _LONGEST_LISTED) for name in names[:_MOST_NAMES]]
     more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(shown) + more
 
 
 def _shown(value: object) -> str:
-    return sentence(_listed(value) if isinstance(value, list) else str(value))
+    """A value of an entry's data, one or many, each of them maybe with parts of its own."""
+    many = value if isinstance(value, list) else [value]
+    return _listed([" ".join(map(str, each.values())) if isinstance(each, dict) else each for each in many])
 
 
 def audit(report: Document) -> Markup:

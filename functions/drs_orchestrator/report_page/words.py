@@ -23,12 +23,14 @@ VERDICTS: Mapping[str, str] = {"MET": "met", "MISSED": "missed", "NOT_MEASURED":
 TONES: Mapping[str, str] = {
     "COMPLETED": "good",
     "LAUNCHED": "good",
+    "CLEANED_UP": "good",
     "MET": "good",
     "PARTIAL": "fair",
     "PAUSED": "fair",
     "CANCELLED": "fair",
     "FAILED": "bad",
     "MISSED": "bad",
+    "INSTANCES_LEFT": "bad",
 }
 _SIGNS = {"good": "✓", "fair": "!", "bad": "✕"}
 # Names and errors may be of any length, a page of 3,000 servers may not.
