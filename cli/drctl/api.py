@@ -115,6 +115,20 @@ class Api:
     def execution(self, execution_id: str) -> dict[str, Any]:
         return self._call("GET", f"/executions/{quote(execution_id, safe='')}")[1]
 
+    def report(self, execution_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/executions/{quote(execution_id, safe='')}/report")[1]
+
+    def report_page(self, execution_id: str) -> bytes:
+        """The report as an HTML page."""
+        status, content = self._send(
+            "GET", f"/executions/{quote(execution_id, safe='')}/report", query={"format": "html"}
+        )
+        if status != 200:
+            raise self._error(status, _json_object(content) or {})
+        if not content.startswith(b"<!doctype html>"):
+            raise _stranger(self._url)
+        return content
+
     def executions(self, status: str) -> Iterator[dict[str, Any]]:
         """Executions of one status, newest first, page by page."""
         return self._pages("/executions", "executions", {"status": status})
@@ -138,6 +152,12 @@ class Api:
     def _call(
         self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
+        status, content = self._send(method, path, body, query)
+        return status, self._answer(status, content)
+
+    def _send(
+        self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.exceptions import BotoCoreError
@@ -157,7 +177,7 @@ class Api:
             response = self._http.send(request.prepare())
         except BotoCoreError as error:
             raise _unreachable(self._url, error) from error
-        return response.status_code, self._answer(response.status_code, response.content)
+        return response.status_code, response.content
 
     def _answer(self, status: int, content: bytes) -> dict[str, Any]:
         answer = _json_object(content)

@@ -1,8 +1,9 @@
-"""`drctl start | watch | status | list`: executions of plans."""
+"""`drctl start | watch | status | report | list`: executions of plans."""
 
 import sys
 import time
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
@@ -92,6 +93,33 @@ def status(execution: ExecutionId, api_url: ApiUrl = None, as_json: AsJson = Fal
 
         print_execution(document, sys.stdout)
     raise typer.Exit(exit_code_of(document["Status"]))
+
+
+@app.command()
+def report(
+    execution: ExecutionId,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where to write the page; report-ID.html when not given.")
+    ] = None,
+    api_url: ApiUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the evidence of an execution into a file: one HTML page to look at, to print and to keep."""
+    if as_json and html is not None:
+        raise CliError("Give one of --json and --html.", ExitCode.USAGE, f"drctl report {execution}")
+    api = connect(api_url)
+    with naming_execution(execution):
+        if as_json:
+            print_json(api.report(execution))
+            return
+        page = api.report_page(execution)
+    path = Path(html if html is not None else f"report-{execution}.html")
+    try:
+        path.write_bytes(page)
+    except OSError as error:
+        message = f"The page can't be written to {path}: {error.strerror}."
+        raise CliError(message, ExitCode.USAGE, f"drctl report {execution} --html FILE") from error
+    print(f"The report is in {path}")
 
 
 @app.command("list")

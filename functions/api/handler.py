@@ -14,6 +14,7 @@ from drs_orchestrator.bootstrap import app
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge, ServiceBusy
 from drs_orchestrator.observability import logger
+from drs_orchestrator.report_page.page import report_page
 from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
 from drs_orchestrator.tasks.preflight import preflight_plan
@@ -21,6 +22,7 @@ from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.retry_execution import read_retry_request
 from drs_orchestrator.tasks.show_executions import show_execution
 from drs_orchestrator.tasks.show_history import show_history
+from drs_orchestrator.tasks.show_report import show_report
 from drs_orchestrator.tasks.start_execution import start_execution
 from drs_orchestrator.tasks.start_request import read_start_request
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
@@ -80,6 +82,17 @@ def _show_history(execution_id: str) -> Response[str]:
     limit, start = _paging({"Number": int})
     entries, last = show_history(app(), unquote(execution_id), limit, start["Number"] if start else 0)
     return _answer(200, _page("history", entries, {"Number": last} if last else None))
+
+
+@router.get("/executions/<execution_id>/report")
+def _show_report(execution_id: str) -> Response[str]:
+    wanted = (router.current_event.query_string_parameters or {}).get("format", "json")
+    if wanted not in ("json", "html"):
+        raise _bad_parameter("format", "format must be json or html.")
+    report = show_report(app(), unquote(execution_id))
+    if wanted == "json":
+        return _answer(200, report)
+    return Response(200, "text/html; charset=utf-8", report_page(report))
 
 
 @router.post("/executions/<execution_id>/approve")

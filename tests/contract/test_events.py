@@ -147,6 +147,14 @@ class TestApi:
 
         assert (status, [entry["Kind"] for entry in page["history"]]) == (200, ["ExecutionStarted"])
 
+    def test_show_report(self, seeded: Orchestrator) -> None:
+        answer = invoke(seeded, "api.show_report")
+
+        assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+        assert answer["multiValueHeaders"]["Content-Type"] == ["text/html; charset=utf-8"]
+        assert answer["body"].startswith("<!doctype html>")
+        assert EXECUTION_ID in answer["body"]
+
     def test_pause_and_resume(self, seeded: Orchestrator) -> None:
         assert request(seeded, "api.pause")[0] == 202
         assert seeded.show(EXECUTION_ID)["PauseRequested"]["Reason"] == "waiting for the database team"

@@ -7,6 +7,7 @@ of nine minutes takes a fraction of a second.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from threading import RLock
 from typing import Any
@@ -120,6 +121,12 @@ class Orchestrator:
     def add_servers(self, *servers: str, **fields: Any) -> None:
         """Create source servers in DRS, all with the same `fields`."""
         self.simulator.add_servers([{"sourceServerID": server, **fields} for server in servers])
+
+    def oldest_point(self, server: str) -> tuple[str, int]:
+        """The id and the time of the oldest recovery point DRS has of a server."""
+        drs = boto3.client("drs", endpoint_url=self.simulator.url)
+        point = drs.describe_recovery_snapshots(sourceServerID=server, order="ASC")["items"][0]
+        return point["snapshotID"], int(datetime.fromisoformat(point["timestamp"]).timestamp())
 
     def start(self, plan: Mapping[str, Any], execution_type: str = "DRILL", **fields: Any) -> str:
         """Store the plan and start it; returns the execution's id. `fields` are further ones of the request."""

@@ -124,6 +124,18 @@ class TestExecutions:
 
         assert seen == started[::-1]
 
+    def test_a_report_comes_as_json_or_as_a_page(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
+        path = f"/executions/{orchestrator.start(SHOP)}/report"
+
+        assert call("GET", path)[1]["PlanId"] == call("GET", path, query={"format": "json"})[1]["PlanId"] == "shop"
+        status, error = call("GET", path, query={"format": "pdf"})
+        assert (status, error["details"]) == (
+            400,
+            [{"pointer": "/format", "message": "format must be json or html."}],
+        )
+        assert call("GET", "/executions/exec-0/report", query={"format": "html"})[0] == 404
+
     def test_an_unknown_execution_is_not_found(self) -> None:
         status, error = call("GET", "/executions/exec-0")
 

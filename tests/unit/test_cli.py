@@ -30,6 +30,9 @@ PLAN_FILE = str(ROOT / "plans" / "three-tier.yaml")
 NOW = 1_790_000_000
 
 
+REPORT_PAGE = "<!doctype html>\n<html><body>geprüft</body></html>".encode()
+
+
 def execution(status: str = "POLLING", *servers: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """An execution's document with one wave."""
     return {
@@ -97,6 +100,7 @@ class FakeApi:
         self.plans: dict[str, dict[str, Any]] = {}
         self.executions: dict[str, list[dict[str, Any]]] = {}
         self.started: dict[str, dict[str, Any]] = {}
+        self.reports: dict[str, dict[str, Any]] = {}
         self.page_size = 100
         self.answers: list[tuple[int, Any] | None] = []
         """Given instead of the next answers; None = the connection breaks."""
@@ -130,6 +134,9 @@ class FakeApi:
                 found = [documents[0] for documents in self.executions.values()]
                 shown = [{key: each[key] for key in fields} for each in found if each["Status"] == query["status"]]
                 return 200, self._page("executions", shown, query)
+            case "GET", "executions", _ if name.removesuffix("/report") in self.reports:
+                report = self.reports[name.removesuffix("/report")]
+                return 200, REPORT_PAGE if query.get("format") == "html" else report
             case "GET", "executions", _ if name in self.executions:
                 documents = self.executions[name]
                 return 200, documents.pop(0) if len(documents) > 1 else documents[0]
@@ -487,6 +494,60 @@ def test_the_exit_code_of_watch_start_and_status_is_the_outcome(
     assert drctl("watch", "exec-1").exit_code == code
     assert drctl("status", "exec-1").exit_code == code
     assert drctl("start", "three-tier", "--drill", "--watch").exit_code == code
+
+
+def test_a_report_is_written_as_a_page_and_its_place_is_told(
+    drctl: Drctl, fake: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake.reports["exec-1"] = {"ExecutionId": "exec-1"}
+
+    result = drctl("report", "exec-1")
+
+    assert (result.exit_code, result.stdout) == (0, "The report is in report-exec-1.html\n")
+    assert (tmp_path / "report-exec-1.html").read_bytes() == REPORT_PAGE
+
+
+def test_a_report_goes_where_it_is_wanted(drctl: Drctl, fake: FakeApi, tmp_path: Path) -> None:
+    fake.reports["exec-1"] = {"ExecutionId": "exec-1"}
+    file = tmp_path / "evidence.html"
+
+    assert drctl("report", "exec-1", "--html", str(file)).exit_code == 0
+    assert file.read_bytes() == REPORT_PAGE
+
+    result = drctl("report", "exec-1", "--html", str(tmp_path / "no" / "folder.html"))
+    assert result.exit_code == 2
+    assert "can't be written to" in result.stderr
+    assert "No such file or directory" in result.stderr
+
+
+def test_the_json_of_a_report_is_printed_and_no_file_is_written(
+    drctl: Drctl, fake: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake.reports["exec-1"] = {"ExecutionId": "exec-1", "Status": "COMPLETED"}
+
+    assert json.loads(drctl("report", "exec-1", "--json").stdout) == fake.reports["exec-1"]
+    assert list(tmp_path.glob("*.html")) == []
+    assert drctl("report", "exec-1", "--json", "--html", "x.html").exit_code == 2
+
+
+def test_a_report_of_no_execution_is_told_in_one_sentence(drctl: Drctl) -> None:
+    result = drctl("report", "exec-2")
+
+    assert result.exit_code == 6
+    assert "try: drctl list" in result.stderr
+
+
+def test_a_page_that_is_no_report_is_not_written(drctl: Drctl, fake: FakeApi, tmp_path: Path) -> None:
+    fake.answers = [(200, b"<html>Welcome to nginx</html>")]
+    file = tmp_path / "evidence.html"
+
+    result = drctl("report", "exec-1", "--html", str(file))
+
+    assert result.exit_code == 5
+    assert "is not the orchestrator's API" in result.stderr
+    assert not file.exists()
 
 
 def test_status_of_a_running_execution_ends_0_and_shows_every_server(drctl: Drctl, fake: FakeApi) -> None:

@@ -225,8 +225,9 @@ class TestWavePolling:
         asked = simulator.calls("DescribeRecoveryInstances")
 
         drs = orchestrator.app.drs.at(None, "us-east-1")
-        assert recorded == drs.instances_of_job(document["Waves"][0]["Jobs"][0]["RecoveryJobId"], [ONE, TWO])
-        assert bool(asked) == (not in_job and not in_log)
+        launched = drs.instances_of_job(document["Waves"][0]["Jobs"][0]["RecoveryJobId"], [ONE, TWO])
+        assert recorded == {server: instance.instance_id for server, instance in launched.items()}
+        assert len(asked) == 1, "once for both, when they are found launched"
 
     def test_an_instance_of_an_earlier_job_is_never_taken_for_this_one(
         self, orchestrator: Orchestrator, simulator: SimulatorControl

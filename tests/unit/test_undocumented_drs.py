@@ -59,8 +59,8 @@ def test_a_drill_and_a_recovery_come_out_right(
     # The recovery has removed the drill's instances; its own are those that DRS attributes to its jobs.
     drs = orchestrator.app.drs.at(None, "us-east-1")
     for server in servers_of(recovery):
-        mine = {server["SourceServerId"]: server["InstanceId"]}
-        assert drs.instances_of_job(server["RecoveryJobId"], list(mine)) == mine
+        [mine] = drs.instances_of_job(server["RecoveryJobId"], [server["SourceServerId"]]).values()
+        assert mine.instance_id == server["InstanceId"]
         assert server["Status"] == "LAUNCHED"
         assert server["PostLaunchActionsStatus"] == ("COMPLETED" if actions else "NOT_CONFIGURED")
     for each in recovery["Waves"]:

@@ -233,14 +233,10 @@ class Drs:
                 launches[item["sourceServerID"]] = initiated["jobID"]
         return launches
 
-    def instances_of_job(self, job_id: str, server_ids: Iterable[str]) -> dict[str, str]:
-        """Source server id → EC2 instance id, for what `job_id` itself launched. Raises DrsUnavailable."""
-        instances: dict[str, str] = {}
-        for ids in batched(server_ids, SERVER_IDS_PER_CALL):
-            for item in self._pages("describe_recovery_instances", filters={"sourceServerIDs": list(ids)}):
-                if item.get("jobID") == job_id:
-                    instances[item["sourceServerID"]] = item.get("ec2InstanceID") or item["recoveryInstanceID"]
-        return instances
+    def instances_of_job(self, job_id: str, server_ids: Iterable[str]) -> dict[str, RecoveryInstance]:
+        """Source server id → its recovery instance, for what `job_id` itself launched. Raises DrsUnavailable."""
+        instances = self.recovery_instances(server_ids)
+        return {each.source_server_id: each for each in instances if each.job_id == job_id}
 
     def expects_launch_actions(self, server_id: str) -> bool | None:
         """Whether post-launch actions are switched on for the server; None when DRS won't tell.
@@ -276,6 +272,7 @@ class Drs:
                 is_drill=item.get("isDrill") is True,
                 state=item.get("ec2InstanceState", ""),
                 recovery_instance_id=item["recoveryInstanceID"],
+                point_in_time=_epoch(item.get("pointInTimeSnapshotDateTime")),
             )
             for ids in batched(server_ids, SERVER_IDS_PER_CALL)
             for item in self._pages("describe_recovery_instances", filters={"sourceServerIDs": list(ids)})

@@ -398,6 +398,7 @@ def server_update(
         "InstanceId": change.instance_id,
         "LaunchTime": change.launch_time,
         "LaunchedTime": change.launched_time,
+        "RecoveryPointTime": change.recovery_point_time,
         "PostLaunchActionsStatus": change.launch_actions.value if change.launch_actions else None,
         "Error": change.error,
         "NextStep": change.next_step,

@@ -7,6 +7,8 @@ recoveryInstanceID on real completed jobs, failure text only in the log) are why
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from drs_orchestrator.domain.source import RecoveryInstance
+
 
 @dataclass(frozen=True, slots=True)
 class LaunchActionRun:
@@ -62,7 +64,7 @@ class LogEvent:
 class JobObservation:
     """Everything one look at a job brought.
 
-    `log` is None when it could not be read this time; `instances` maps source server id to the EC2 instance that
+    `log` is None when it could not be read this time; `instances` maps source server id to the recovery instance that
     DescribeRecoveryInstances attributes to this very job; None when it was not asked. `expects_actions` maps source
     server id to its launch configuration's `postLaunchEnabled`, or to None where DRS won't tell; a server is absent
     when it was not asked about or DRS could not answer this time. `denied`: asked for the log of a job that it did not
@@ -71,6 +73,6 @@ class JobObservation:
 
     job: DrsJob | None
     log: Sequence[LogEvent] | None = None
-    instances: Mapping[str, str] | None = None
+    instances: Mapping[str, RecoveryInstance] | None = None
     expects_actions: Mapping[str, bool | None] = field(default_factory=dict)
     denied: bool = False

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from drs_orchestrator.domain.advice import next_step
 from drs_orchestrator.domain.job import DrsJob, JobObservation, LaunchActionRun, LogEvent, ParticipatingServer
 from drs_orchestrator.domain.records import Job, JobUpdate, ServerChange, ServerProgress
+from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.domain.statuses import ExecutionType, LaunchActionsStatus, ServerStatus, may_follow
 from drs_orchestrator.domain.vocabulary import with_unknown_words
 
@@ -42,20 +43,20 @@ def is_settled(server: ServerProgress, execution_type: ExecutionType) -> bool:
     return server.detailed and server.status in (ServerStatus.LAUNCHED, ServerStatus.FAILED, ServerStatus.SKIPPED)
 
 
-def lacks_instances(job: Job, drs_job: DrsJob | None, log: Sequence[LogEvent] | None) -> bool:
-    """Whether DescribeRecoveryInstances has to be asked: a launched server whose instance nobody has named, or a
-    job that DRS no longer returns."""
+def asks_for_instances(job: Job, drs_job: DrsJob | None, log: Sequence[LogEvent] | None) -> bool:
+    """Whether DescribeRecoveryInstances has to be asked: a server is found launched (once, for its recovery point), a
+    launched server's instance is named by nobody, or DRS no longer returns the job."""
     if drs_job is None:
         return True
     named = {event.source_server_id for event in log or () if event.target_instance_id}
-    return any(
-        server.launch_status == "LAUNCHED"
-        and not server.recovery_instance_id
-        and server.source_server_id not in named
-        and server.source_server_id in job.servers
-        and job.servers[server.source_server_id].instance_id is None
-        for server in drs_job.servers
-    )
+    for server in drs_job.servers:
+        known = job.servers.get(server.source_server_id)
+        if known is None or server.launch_status != "LAUNCHED":
+            continue
+        is_named = bool(server.recovery_instance_id or known.instance_id or server.source_server_id in named)
+        if known.launched_time is None or not is_named:
+            return True
+    return False
 
 
 def unknown_launch_actions(job: Job, drs_job: DrsJob | None, execution_type: ExecutionType) -> list[str]:
@@ -131,7 +132,11 @@ def _observe_missing(
             # The launch happened; only what its launch actions did can no longer be learned.
             actions = LaunchActionsStatus.TIMED_OUT if execution_type is ExecutionType.RECOVERY else None
             servers[server_id] = replace(
-                server, status=ServerStatus.LAUNCHED, instance_id=instance, launch_actions=actions, detailed=True
+                server,
+                status=ServerStatus.LAUNCHED,
+                instance_id=instance.instance_id,
+                launch_actions=actions,
+                detailed=True,
             )
             text = f"{error}; its instance exists" + ("; its launch actions are unknown" if actions else "")
         else:
@@ -143,8 +148,9 @@ def _observe_missing(
                 server_id,
                 job.key,
                 status if may_follow(server.status, status) else None,
-                instance_id=instance,
+                instance_id=instance.instance_id if instance else None,
                 launched_time=now if instance and server.launched_time is None else None,
+                recovery_point_time=_point_time(instance),
                 launch_actions=actions,
                 error=text,
                 next_step=next_step(error),
@@ -211,11 +217,12 @@ class _Judge:
         self, server: ServerProgress, seen: ParticipatingServer, events: Sequence[LogEvent]
     ) -> ServerProgress:
         logged = next((event for event in reversed(events) if event.target_instance_id), None)
+        told = self._instance_of(seen.source_server_id)
         instance = (
             server.instance_id
             or seen.recovery_instance_id
             or (logged.target_instance_id if logged else None)
-            or (self.seen.instances or {}).get(seen.source_server_id)
+            or (told.instance_id if told else None)
         )
         return replace(
             server,
@@ -297,6 +304,7 @@ class _Judge:
             instance_id=new.instance_id,
             launch_time=self.job.launch_time,
             launched_time=new.launched_time,
+            recovery_point_time=_point_time(self._instance_of(server_id)) if new.launched_time else None,
             launch_actions=new.launch_actions,
             error=error,
             next_step=next_step(error) if error else None,
@@ -305,6 +313,9 @@ class _Judge:
         )
         # The phase lives in the job's record only, so that it costs no write per server.
         return change if replace(new, phase=None) != replace(old, phase=None) else None
+
+    def _instance_of(self, server_id: str) -> RecoveryInstance | None:
+        return (self.seen.instances or {}).get(server_id)
 
     def _overdue(self) -> bool:
         return self.job.launch_time is not None and self.now - self.job.launch_time > self.limits.server_timeout
@@ -318,6 +329,10 @@ class _Judge:
 
     def _grace_is_over(self) -> bool:
         return self.ended is not None and self.now - self.ended >= self.limits.completion_grace
+
+
+def _point_time(instance: RecoveryInstance | None) -> int | None:
+    return int(instance.point_in_time) if instance and instance.point_in_time is not None else None
 
 
 def _end_time(job: Job, drs_job: DrsJob, now: int) -> int | None:

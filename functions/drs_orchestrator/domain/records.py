@@ -212,6 +212,8 @@ class ServerChange:
     error: str | None = None
     next_step: str | None = None
     timeout_detected: bool = False
+    # The time of the recovery point it was launched from, as DRS tells it of the recovery instance.
+    recovery_point_time: int | None = None
     # (phase, epoch seconds of its beginning) in order; given with the change that settles the server.
     phases: tuple[tuple[str, int], ...] = ()
 

@@ -31,7 +31,8 @@ class SourceServer:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryInstance:
-    """One DescribeRecoveryInstances item; `job_id` is the DRS job that launched it, `instance_id` EC2's id of it.
+    """One DescribeRecoveryInstances item; `job_id` is the DRS job that launched it, `instance_id` EC2's id of it,
+    `point_in_time` the time of the recovery point it was launched from (`pointInTimeSnapshotDateTime`).
 
     `is_drill` is False unless DRS says that it is one: an instance that might be production is treated as such.
     """
@@ -43,6 +44,7 @@ class RecoveryInstance:
     state: str
     # DRS's own id of it, which TerminateRecoveryInstances takes; no other than EC2's as far as anybody has seen.
     recovery_instance_id: str = ""
+    point_in_time: float | None = None
 
     @property
     def is_living(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from drs_orchestrator.adapters.drs import Drs, DrsUnavailable
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.job import DrsJob, JobObservation
-from drs_orchestrator.domain.progress import lacks_instances, observe, unknown_launch_actions
+from drs_orchestrator.domain.progress import asks_for_instances, observe, unknown_launch_actions
 from drs_orchestrator.domain.records import Execution, Job, JobUpdate
 from drs_orchestrator.observability import logger
 
@@ -65,7 +65,7 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
         elif seen is None:
             denied = not drs.has_log(job.job_id or "")
     with _unless_unavailable(execution, job):
-        if lacks_instances(job, seen, log):
+        if asks_for_instances(job, seen, log):
             instances = drs.instances_of_job(job.job_id or "", job.servers)
     with _unless_unavailable(execution, job):
         for server_id in unknown_launch_actions(job, seen, execution.execution_type):
