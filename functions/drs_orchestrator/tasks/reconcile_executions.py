@@ -37,18 +37,20 @@ _LOST = {
 def reconcile_executions(app: App, only: str | None = None) -> dict[str, int]:
     """How many executions got which verdict, as `{verdict: count}`. One that fails never stops the others."""
     counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
-    execution_ids = [only] if only else list(_unfinished(app))
-    for execution_id in execution_ids:
+    reconciled = []
+    for execution_id in [only] if only else list(_unfinished(app)):
         try:
             verdict = _reconcile(app, execution_id)
         except Exception:  # noqa: BLE001 - one broken execution must never keep the others from being reconciled
             logger.exception("execution could not be reconciled", execution_id=execution_id)
             verdict = Verdict.FAILED
+        else:
+            reconciled.append(execution_id)
         counts[verdict.value] += 1
         if verdict in (Verdict.STARTED, Verdict.REPLACED):
             logger.warning("execution has a new driver", execution_id=execution_id, verdict=verdict.value)
     # Last, because a bus that does not answer must not keep anybody from being reconciled.
-    _announce(app, execution_ids if only else [*execution_ids, *app.executions.ids_of_unpublished()])
+    _announce(app, reconciled if only else [*reconciled, *app.executions.ids_of_unpublished()])
     return counts
 
 
