@@ -86,7 +86,7 @@ def _wave_failed(detail: _Detail) -> _Story:
     consequence = {
         OnFailure.STOP: "The plan stops: waves that have not begun are not launched.",
         OnFailure.PAUSE: "The plan pauses: nothing more is launched before somebody decides.",
-        OnFailure.CONTINUE: f"The plan goes on. {_to_come(detail) or 'It was the last wave.'}",
+        OnFailure.CONTINUE: f"The plan goes on. {_to_come(detail)}" if detail["openWaves"] else "It was the last wave.",
     }[OnFailure(detail["consequence"])]
     return _Story(
         f"wave {name} {outcome}",
