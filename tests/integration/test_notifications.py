@@ -1,9 +1,10 @@
-"""From a change of an execution to the mail about it: bus, rule, function and topic of the deployed stack."""
+"""From a change of an execution to the event and the mail about it: bus, rule, function and topic of the deployed stack."""
 
 import json
 import os
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,71 +14,108 @@ from tests.helpers.stack import call_api, client, patience
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
 
-Mail = dict[str, Any]
+Message = dict[str, Any]
 
 
-class Inbox:
-    """A queue that is subscribed to the topic while the block lasts."""
+class Queue:
+    """A queue that anything of this account may be sent to."""
 
     def __init__(self) -> None:
-        self._sqs, self._sns, self._topic = client("sqs"), client("sns"), os.environ["NOTIFICATION_TOPIC_ARN"]
-        self._mails: list[Mail] = []
-
-    def __enter__(self) -> "Inbox":
-        self._queue = self._sqs.create_queue(QueueName=f"inbox-{time.time_ns()}")["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]
-        arn = attributes["QueueArn"]
+        self._sqs = client("sqs")
+        self.name = f"subscriber-{secrets.token_hex(4)}"
+        self._url = self._sqs.create_queue(QueueName=self.name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
+        self.arn: str = attributes["QueueArn"]
         statement = {
             "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
+            "Principal": {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
             "Action": "sqs:SendMessage",
-            "Resource": arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": self._topic}},
+            "Resource": self.arn,
+            "Condition": {"StringEquals": {"aws:SourceAccount": self.arn.split(":")[4]}},
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": policy})
-        answer = self._sns.subscribe(TopicArn=self._topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
-        self._subscription = answer["SubscriptionArn"]
-        return self
+        self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
+        self._messages: list[Message] = []
 
-    def __exit__(self, *_: object) -> None:
-        self._sns.unsubscribe(SubscriptionArn=self._subscription)
-        self._sqs.delete_queue(QueueUrl=self._queue)
-
-    def wait_for(self, execution_id: str, words: str, timeout: float = 30) -> Mail:
-        """The mail about this execution whose subject ends with `words`. Raises TimeoutError."""
+    def wait_for(self, what: str, is_it: Callable[[Message], bool], timeout: float = 30) -> Message:
+        """The first message of which `is_it` holds; `what` says in a few words which. Raises TimeoutError."""
         deadline = time.monotonic() + patience(timeout)
         while True:
-            for mail in self._mails:
-                if execution_id in mail["Message"] and mail["Subject"].endswith(words):
-                    return mail
+            for message in self._messages:
+                if is_it(message):
+                    return message
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no mail {words!r} among {[mail['Subject'] for mail in self._mails]}")
+                raise TimeoutError(f"no message is {what}: {self._messages}")
             self._receive()
 
+    def delete(self) -> None:
+        self._sqs.delete_queue(QueueUrl=self._url)
+
     def _receive(self) -> None:
-        answer = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         for message in answer.get("Messages", ()):
-            self._mails.append(json.loads(message["Body"]))
-            self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+            self._messages.append(json.loads(message["Body"]))
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
 
 
 @pytest.fixture
-def inbox(deployed_stack: None) -> Iterator[Inbox]:
-    with Inbox() as inbox:
-        yield inbox
+def mails(deployed_stack: None) -> Iterator[Queue]:
+    """What the topic sends."""
+    queue, sns = Queue(), client("sns")
+    topic = os.environ["NOTIFICATION_TOPIC_ARN"]
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue.arn, ReturnSubscriptionArn=True)
+    yield queue
+    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    queue.delete()
 
 
-def test_people_are_told_of_the_start_each_wave_the_approval_that_is_needed_and_the_end(inbox: Inbox) -> None:
+@pytest.fixture
+def events(deployed_stack: None) -> Iterator[Queue]:
+    """What is put on the bus, through a rule as any subscriber makes one."""
+    queue, rules = Queue(), client("events")
+    rule = {"EventBusName": os.environ["EVENT_BUS_NAME"]}
+    rules.put_rule(Name=queue.name, EventPattern=json.dumps({"source": ["drs-orchestrator"]}), **rule)
+    rules.put_targets(Rule=queue.name, Targets=[{"Id": "queue", "Arn": queue.arn}], **rule)
+    yield queue
+    rules.remove_targets(Rule=queue.name, Ids=["queue"], **rule)
+    rules.delete_rule(Name=queue.name, **rule)
+    queue.delete()
+
+
+def test_programs_and_people_are_told_of_the_start_each_wave_the_approval_that_is_needed_and_the_end(
+    events: Queue, mails: Queue
+) -> None:
     plan = create_test_plan_with_servers([["s-1"], ["s-2"]], approvals=[2])
     execution_id = start_test_execution(plan)
-    inbox.wait_for(execution_id, ": started")
-    inbox.wait_for(execution_id, "wave Wave-1 is up")
-    asked = inbox.wait_for(execution_id, "APPROVAL NEEDED (Wave-2)")
-    wait_for_status(execution_id, "PAUSED")
 
-    assert f"drctl approve {execution_id}" in asked["Message"]
+    def event(kind: str, **fields: str) -> Message:
+        return events.wait_for(
+            f"{kind} {fields}",
+            lambda event: (
+                event["detail-type"] == kind
+                and event["detail"]["executionId"] == execution_id
+                and fields.items() <= event["detail"].items()
+            ),
+        )
+
+    def mail(end_of_subject: str) -> str:
+        message = mails.wait_for(
+            end_of_subject,
+            lambda mail: execution_id in mail["Message"] and mail["Subject"].endswith(end_of_subject),
+        )
+        return str(message["Message"])
+
+    assert event("Execution Started")["detail"]["id"] == f"{execution_id}/1"
+    mail(": started")
+    event("Wave Up", waveName="Wave-1")
+    mail("wave Wave-1 is up")
+    asked = event("Approval Needed")["detail"]
+    assert asked["nextCommand"] == f"drctl approve {execution_id}"
+    assert asked["nextCommand"] in mail("APPROVAL NEEDED (Wave-2)")
+    wait_for_status(execution_id, "PAUSED")
     assert call_api("POST", f"/executions/{execution_id}/approve").status_code == 202
     wait_for_status(execution_id, "COMPLETED")
-    inbox.wait_for(execution_id, "wave Wave-2 is up")
-    inbox.wait_for(execution_id, ": COMPLETED")
+    event("Wave Up", waveName="Wave-2")
+    mail("wave Wave-2 is up")
+    event("Execution Finished", status="COMPLETED")
+    mail(": COMPLETED")
