@@ -1,4 +1,4 @@
-"""From a change of an execution to the event and the mail about it: bus, rule, function and topic of the deployed stack."""
+"""From a change of an execution to the event and the mail about it: bus, rule, function and topic, as deployed."""
 
 import json
 import os
