@@ -9,11 +9,13 @@ from functools import cache, cached_property
 from drs_orchestrator.adapters.clean_up_store import CleanUpStore
 from drs_orchestrator.adapters.drivers import Drivers
 from drs_orchestrator.adapters.drs import DrsAccounts
+from drs_orchestrator.adapters.event_bus import EventBus
 from drs_orchestrator.adapters.execution_store import ExecutionStore
 from drs_orchestrator.adapters.launch_queue import LaunchQueue
 from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.adapters.plan_store import PlanStore
 from drs_orchestrator.adapters.server_locks import ServerLocks
+from drs_orchestrator.adapters.topic import Topic
 from drs_orchestrator.settings import Settings
 
 
@@ -65,6 +67,14 @@ class App:
     @cached_property
     def drivers(self) -> Drivers:
         return Drivers(self.settings.state_machine_arn)
+
+    @cached_property
+    def bus(self) -> EventBus:
+        return EventBus(self.settings.event_bus_name)
+
+    @cached_property
+    def topic(self) -> Topic:
+        return Topic(self.settings.notification_topic_arn)
 
     @property
     def account_id(self) -> str:

@@ -19,10 +19,13 @@ class Settings:
     state_machine_arn: str
     drs_endpoint_url: str | None
     target_role_name: str
+    event_bus_name: str
+    notification_topic_arn: str
     intervals: Intervals
     limits: Limits
     launch_settle_seconds: int
     driver_silence_seconds: int
+    stuck_after_seconds: int
     max_polls_per_driver: int
 
     @staticmethod
@@ -38,6 +41,8 @@ class Settings:
             state_machine_arn=environment["STATE_MACHINE_ARN"],
             drs_endpoint_url=environment["DRS_ENDPOINT_URL"] or None,
             target_role_name=environment["TARGET_ROLE_NAME"],
+            event_bus_name=environment["EVENT_BUS_NAME"],
+            notification_topic_arn=environment["NOTIFICATION_TOPIC_ARN"],
             intervals=Intervals(
                 pending=seconds("PENDING_INTERVAL_SECONDS"),
                 transition=seconds("TRANSITION_INTERVAL_SECONDS"),
@@ -50,5 +55,6 @@ class Settings:
             ),
             launch_settle_seconds=seconds("LAUNCH_SETTLE_SECONDS"),
             driver_silence_seconds=seconds("DRIVER_SILENCE_SECONDS"),
+            stuck_after_seconds=seconds("STUCK_AFTER_SECONDS"),
             max_polls_per_driver=int(environment["MAX_POLLS_PER_DRIVER"]),
         )

@@ -32,10 +32,11 @@ THRESHOLDS = (
     "LaunchSettleSeconds",
     "DriverSilenceSeconds",
     "LaunchActionsTimeoutSeconds",
+    "StuckAfterSeconds",
 )
-# What takes real time whatever the scale: a cold Lambda up to five seconds, before which no driver is silent; a few
-# writes up to two, a third of the time after which a launch may be repeated.
-SHORTEST_SECONDS = {"DriverSilenceSeconds": 15, "LaunchSettleSeconds": 6}
+# What takes real time whatever the scale: a cold Lambda up to five seconds, before which no driver is silent and no
+# execution stuck; a few writes up to two, a third of the time after which a launch may be repeated.
+SHORTEST_SECONDS = {"DriverSilenceSeconds": 15, "StuckAfterSeconds": 15, "LaunchSettleSeconds": 6}
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,8 @@ class Stack:
             "EXECUTION_TABLE_NAME": outputs.get("ExecutionTableName", ""),
             "PLAN_TABLE_NAME": outputs.get("PlanTableName", ""),
             "RECONCILER_FUNCTION_NAME": outputs.get("ReconcilerFunctionName", ""),
+            "EVENT_BUS_NAME": outputs.get("EventBusName", ""),
+            "NOTIFICATION_TOPIC_ARN": outputs.get("NotificationTopicArn", ""),
             "STACK_NAME": sam.STACK_NAME,
             "DRS_SIMULATOR_URL": "" if self.settings.drs_endpoint else drs_endpoint,
         }

@@ -259,6 +259,22 @@ class TestTasks:
         assert seeded.drivers() == [f"{EXECUTION_ID}-g1", f"{EXECUTION_ID}-g2"]
 
 
+class TestNotification:
+    def test_an_event_becomes_a_mail_to_the_topic(self, orchestrator: Orchestrator) -> None:
+        topic, inbox = boto3.client("sns").create_topic(Name="notifications")["TopicArn"], boto3.client("sqs")
+        queue = inbox.create_queue(QueueName="inbox")["QueueUrl"]
+        arn = inbox.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        orchestrator.environment["NOTIFICATION_TOPIC_ARN"] = topic
+        orchestrator.app = orchestrator.another_app()
+        invoke(orchestrator, "send_notification")
+        [message] = inbox.receive_message(QueueUrl=queue)["Messages"]
+        mail = json.loads(message["Body"])
+
+        assert mail["Subject"] == "DRILL of shop: APPROVAL NEEDED (web)"
+        assert EVENTS["send_notification"]["detail"]["nextCommand"] in mail["Message"]
+
+
 class TestReconciler:
     def test_the_schedule_leaves_a_healthy_driver_alone(self, seeded: Orchestrator) -> None:
         counts = invoke(seeded, "reconcile_executions.schedule")

@@ -34,6 +34,7 @@ from tests.helpers.template import PROJECT_ROOT, create_table, function_environm
 
 EXECUTION_TABLE = "executions"
 PLAN_TABLE = "plans"
+EVENT_BUS = "announcements"
 STATE_MACHINE = "recovery"
 START = 1_800_000_000
 REGION = "us-east-1"
@@ -89,8 +90,8 @@ def create_tables() -> Any:
 
 def environment(drs_endpoint: str, **parameters: str) -> dict[str, str]:
     """What the template puts into each function's environment; `parameters` replace the template's defaults."""
-    tables = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE}
-    return function_environment(tables, DrsEndpointUrl=drs_endpoint, **parameters)
+    resources = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE, "EventBus": EVENT_BUS}
+    return function_environment(resources, DrsEndpointUrl=drs_endpoint, **parameters)
 
 
 class Orchestrator:
@@ -104,6 +105,7 @@ class Orchestrator:
         self.now = START
         self.dynamodb = create_tables()
         self.stepfunctions = boto3.client("stepfunctions")
+        boto3.client("events").create_event_bus(Name=EVENT_BUS)
         self.environment = environment(simulator.url, **parameters) | {"STATE_MACHINE_ARN": self._state_machine()}
         self.app = self.another_app()
         simulator.step(self.now)

@@ -28,7 +28,15 @@ from tests.helpers.simulator import SimulatorControl
 TOO_MANY_REQUESTS = 429
 _CALL_SECONDS = 60
 
-OUTPUTS = ("API_URL", "EXECUTION_TABLE_NAME", "PLAN_TABLE_NAME", "RECONCILER_FUNCTION_NAME", "STATE_MACHINE_ARN")
+OUTPUTS = (
+    "API_URL",
+    "EVENT_BUS_NAME",
+    "EXECUTION_TABLE_NAME",
+    "NOTIFICATION_TOPIC_ARN",
+    "PLAN_TABLE_NAME",
+    "RECONCILER_FUNCTION_NAME",
+    "STATE_MACHINE_ARN",
+)
 
 # A drill of real servers takes twenty minutes and more; the embedded stack's clock runs hundreds of times faster.
 REAL_PATIENCE = 60

@@ -31,10 +31,11 @@ def create_table(dynamodb: Any, logical_id: str, table_name: str) -> str:
 def function_environment(resources: Mapping[str, str], **parameters: str) -> dict[str, str]:
     """The environment the template gives each function.
 
-    `resources` maps logical ids to what a reference to them gives; `parameters` replace parameters' defaults.
-    A variable that is neither (an ARN the template puts together) has to be set by the caller.
+    `resources` maps logical ids to what a reference to them gives, for others that is their logical id; `parameters`
+    replace parameters' defaults. A variable that is no reference (an ARN the template puts together) has to be set by
+    the caller.
     """
     defaults = {name: str(each["Default"]) for name, each in template()["Parameters"].items()}
     known = defaults | parameters | dict(resources)
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
-    return {name: known[value["Ref"]] for name, value in variables.items() if "Ref" in value}
+    return {name: known.get(value["Ref"], value["Ref"]) for name, value in variables.items() if "Ref" in value}

@@ -33,13 +33,15 @@ def create_test_plan_with_servers(
     plan_id: str | None = None,
     parallel: bool = False,
     optional: Sequence[str] = (),
+    approvals: Sequence[int] = (),
     **fields: Any,
 ) -> dict[str, Any]:
     """Create the source servers in DRS and a plan of them; returns the plan as the API stored it.
 
     `servers` are short names (`s-1`: a new server), or real ids; a list of such lists makes waves in that order, with
-    `parallel` all at once. `optional` names those that are not CRITICAL. `fields` are the simulator's for each server,
-    `launchActions` for one. On AWS the short names stand for the servers of DRS_TEST_SOURCE_SERVERS.
+    `parallel` all at once. `optional` names those that are not CRITICAL, `approvals` the numbers of the waves with
+    ApprovalBefore. `fields` are the simulator's for each server, `launchActions` for one. On AWS the short names stand
+    for the servers of DRS_TEST_SOURCE_SERVERS.
     """
     waves: list[list[str]] = [list(each) for each in servers] if _is_nested(servers) else [[str(s) for s in servers]]
     names = list(chain.from_iterable(waves))
@@ -60,6 +62,7 @@ def create_test_plan_with_servers(
                 ],
             }
             | ({"DependsOn": []} if parallel else {})
+            | ({"ApprovalBefore": True} if number in approvals else {})
             for number, wave in enumerate(waves, 1)
         ],
     }

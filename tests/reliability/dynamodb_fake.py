@@ -165,7 +165,7 @@ class DynamoDb:
         writes = [next(iter(write.items())) for write in params["TransactItems"]]
         reasons = []
         for kind, write in writes:
-            if kind not in ("Put", "Update"):
+            if kind not in ("Put", "Update", "Delete"):
                 raise NotImplementedHere(f"a transaction's {kind}")
             holds = self._find(write, write.get("Item") or write["Key"])[1]
             reasons.append({"Code": "None" if holds else "ConditionalCheckFailed"})
@@ -174,7 +174,14 @@ class DynamoDb:
             raise ClientError({"Error": error, "CancellationReasons": reasons}, "TransactWriteItems")  # type: ignore[typeddict-unknown-key]
         for kind, write in writes:
             old, _ = self._find(write, write.get("Item") or write["Key"])
-            self._store(write["TableName"], old, write["Item"] if kind == "Put" else _updated(old, write))
+            match kind:
+                case "Put":
+                    new = write["Item"]
+                case "Update":
+                    new = _updated(old, write)
+                case _:
+                    new = None
+            self._store(write["TableName"], old, new)
         return {}
 
     def _find(self, params: dict[str, Any], key: Item) -> tuple[Item | None, bool]:

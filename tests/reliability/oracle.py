@@ -93,6 +93,7 @@ class _Judge:
             *(fault for wave in range(len(self.document["Waves"])) for fault in self._wave(wave)),
             *self._order(),
             *self._execution(),
+            *self._announcements(),
         ]
         return [f"{self.started.execution_id}: {fault}" for fault in found]
 
@@ -219,6 +220,43 @@ class _Judge:
         written = self.world.records.executions[self.started.execution_id]
         if written not in (["PENDING", "POLLING", expected], ["PENDING", "POLLING", self.document["Status"]]):
             yield f"its status went {written}"
+
+    def _announcements(self) -> Iterator[str]:
+        """Whatever the history says is announced at least once, for the first time in order, and as what it is."""
+        execution_id = self.started.execution_id
+        told: dict[int, str] = {}
+        for number, kind, _ in self.world.records.announced.get(execution_id, []):
+            told.setdefault(number, kind)
+        items = self.world.dynamodb.tables[EXECUTION_TABLE].items
+        records = sorted(record for of, record in items if of == execution_id and record.startswith("HISTORY#"))
+        expected = {}
+        for record in records:
+            entry = items[execution_id, record]
+            if kind := _announced_as(entry["Kind"]["S"], entry["Data"]["M"].get("Status", {}).get("S", "")):
+                expected[int(entry["Number"]["N"])] = kind
+        if list(told.items()) != list(expected.items()):
+            yield f"announced was {told}, the history says {expected}"
+        ended = [wave for wave in self.document["Waves"] if wave["Status"] != "SKIPPED"]
+        kinds = Counter(expected.values())
+        if (kinds["Execution Started"], kinds["Execution Finished"]) != (1, 1):
+            yield f"its start and its end were announced as {kinds}"
+        if kinds["Wave Up"] + kinds["Wave Failed"] != len(ended):
+            yield f"{len(ended)} waves ended, announced were {kinds}"
+        if (execution_id, "OUTBOX") in items:
+            yield "its outbox was left open"
+
+
+def _announced_as(kind: str, status: str) -> str | None:
+    """As what an entry of the history is to be announced."""
+    if kind == "WaveChanged":
+        return {"COMPLETED": "Wave Up", "PARTIAL": "Wave Failed", "FAILED": "Wave Failed"}.get(status)
+    return {
+        "ExecutionStarted": "Execution Started",
+        "QuestionAsked": "Approval Needed",
+        "ExecutionFinished": "Execution Finished",
+        "DriverReplaced": "Execution Stuck",
+        "StoodStill": "Execution Stuck",
+    }.get(kind)
 
 
 def _wave_status(servers: list[tuple[str, str]]) -> str:

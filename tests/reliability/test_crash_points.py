@@ -44,6 +44,8 @@ def test_every_write_and_every_call_of_drs_and_step_functions_is_a_point() -> No
         "CheckDrsFunction: drs DescribeJobs",
         "CheckDrsFunction: dynamodb UpdateItem",
         "FinishExecutionFunction: dynamodb DeleteItem",
+        "PrepareExecutionFunction: events PutEvents",
+        "FinishExecutionFunction: events PutEvents",
     ):
         assert wanted in points
 

@@ -122,6 +122,8 @@ class Records:
     executions: dict[str, list[str]] = field(default_factory=dict)
     # When each execution was recorded, and when its end was.
     lives: dict[str, list[float]] = field(default_factory=dict)
+    # What was put on the event bus for each execution, in order: (number of the history's entry, detail-type, detail).
+    announced: dict[str, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 
@@ -402,9 +404,21 @@ class World:
             case "drs":
                 account = client._request_signer._credentials.access_key
                 return self._ask_drs(call, Caller(account, client.meta.region_name))
+            case "events":
+                return self._put_events(call.params)
             case "sts":
                 return _ask_sts(call)
         raise AssertionError(f"nobody answers {call}")
+
+    def _put_events(self, params: dict[str, Any]) -> dict[str, Any]:
+        for entry in params["Entries"]:
+            detail = json.loads(entry["Detail"])
+            execution_id, _, number = detail["id"].rpartition("/")
+            self.records.announced.setdefault(execution_id, []).append((int(number), entry["DetailType"], detail))
+        return {
+            "FailedEntryCount": 0,
+            "Entries": [{"EventId": str(number)} for number, _ in enumerate(params["Entries"])],
+        }
 
     def _ask_dynamodb(self, call: AwsCall) -> Any:
         try:

@@ -83,7 +83,7 @@ class TestStart:
         assert store.used_token("token") is None
         assert store.create(EXECUTION, PLAN, token, STARTED)
         entry = seal("exec-1", NO_HISTORY, STARTED)
-        assert store.get("exec-1") == replace(EXECUTION, head=Head(1, entry["Hash"]))
+        assert store.get("exec-1") == replace(EXECUTION, head=Head(1, entry["Hash"]), moved_time=START)
         assert list(store.history("exec-1")) == [entry]
         assert store.plan("exec-1") == PLAN
         assert store.used_token("token") == ("exec-1", "digest")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drs_orchestrator.domain.history import NO_HASH, Head
+from drs_orchestrator.domain.notices import FailedServer
 from drs_orchestrator.domain.plan import Impact, OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.records import (
     Execution,
@@ -36,6 +37,10 @@ WAVE_PREFIX = "WAVE#"
 JOB_PREFIX = "JOB#"
 SERVER_PREFIX = "SERVER#"
 HISTORY_PREFIX = "HISTORY#"
+OUTBOX = "OUTBOX"
+
+# A word in the index beside the executions' statuses: what of an ended execution is still to be announced.
+UNPUBLISHED = "UNPUBLISHED"
 
 
 def laid_out(
@@ -78,6 +83,7 @@ def header(execution: Execution) -> dict[str, Any]:
         "ReplaceLive": execution.replace_live or None,
         "SkipApprovals": execution.skip_approvals or None,
         "RetryOf": execution.retry_of,
+        "MovedTime": execution.start_time,
     }
 
 
@@ -114,7 +120,18 @@ def read_header(item: Mapping[str, Any]) -> Execution:
         questions=item.get("Questions", 0),
         # An execution that was started before there was a history begins its own where it stands.
         head=Head(item.get("HistoryCount", 0), item.get("HistoryHash", NO_HASH)),
+        published=item.get("Published", 0),
+        moved_time=item.get("MovedTime", item["StartTime"]),
     )
+
+
+def outbox_key(execution_id: str) -> dict[str, str]:
+    return {"ExecutionId": execution_id, "Record": OUTBOX}
+
+
+def outbox(execution: Execution) -> dict[str, Any]:
+    """Stands in the index from the execution's end until all of its history has been announced."""
+    return outbox_key(execution.execution_id) | {"Status": UNPUBLISHED, "StartTime": execution.start_time}
 
 
 def question(question: Question) -> dict[str, Any]:
@@ -232,7 +249,7 @@ def wave(execution_id: str, wave: Wave) -> dict[str, Any]:
 def wave_progress(wave: Wave) -> dict[str, Any]:
     """What changes with a wave's status; the rest of its record stays, what an operator wrote there included."""
     return {
-        # No record but the header may carry Status and StartTime: together they are the keys of StatusIndex.
+        # No record but header and outbox may carry Status and StartTime: together they are the keys of StatusIndex.
         "Status": wave.status.value,
         "LaunchTime": wave.start_time,
         "EndTime": wave.end_time,
@@ -387,6 +404,16 @@ def new_server(
         "TransitionHistory": [],
         "TimeoutDetected": False,
     }
+
+
+def read_failed_server(item: Mapping[str, Any], wave_name: str) -> FailedServer:
+    return FailedServer(
+        source_server_id=item["SourceServerId"],
+        name=item.get("Name"),
+        wave_name=wave_name,
+        error=item.get("Error", ""),
+        next_step=item.get("NextStep"),
+    )
 
 
 def server_update(

@@ -1,27 +1,32 @@
 """The record of executions: one table, one partition an execution.
 
-    EXECUTION                    the header; the only record in the index StatusIndex
+    EXECUTION                    the header; in the index StatusIndex with its status
     PLAN#0000 …                  the plan as it was at the start, in pieces of at most 16 KB
     WAVE#0000 …                  one a wave
     JOB#0000#0000 …              one a StartRecovery call: at most 100 servers
     SERVER#0000#0000#s-… …       one a server, with its transitions
     HISTORY#000001 …             what happened, by whom, in order; each entry carries the hash of the one before
+    OUTBOX                       while some of an ended execution's history is to be announced; in the index as
+                                 UNPUBLISHED
 
 No item grows with the number of servers of the execution. Every write is conditional on what it replaces:
 - header: on its generation (a driver that was replaced can't write), or on what an operator's decision is about;
 - wave, server: on a status that the new one may follow;
 - job: on its version. Its servers are written before it, so a lost job write only repeats server writes.
+The history is the outbox, too: the header says up to which entry it has been announced.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.ledger import Change, Fate, Ledger
 from drs_orchestrator.adapters.table import pack, put_if, query, succeeds, unpack
 from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
+from drs_orchestrator.domain.notices import FailedServer
 from drs_orchestrator.domain.plan import Plan, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, Wave
 from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, WaveStatus, may_follow, predecessors
@@ -144,17 +149,26 @@ class ExecutionStore:
     ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """One page of the index, newest first, and the key to go on from, if any."""
         arguments: dict[str, Any] = {"ExclusiveStartKey": pack(start)} if start else {}
-        answer = self._dynamodb.query(**self._status_query(status), Limit=limit, **arguments)
+        answer = self._dynamodb.query(**self._status_query(status.value), Limit=limit, **arguments)
         last = answer.get("LastEvaluatedKey")
         return [items.summary(unpack(item)) for item in answer["Items"]], unpack(last) if last else None
 
     def ids_by_status(self, status: ExecutionStatus) -> Iterator[str]:
         """The id of every execution in `status`, from every page of the index."""
-        for item in query(self._dynamodb, **self._status_query(status)):
-            yield item["ExecutionId"]
+        yield from self._ids_in_index(status.value)
 
-    def history(self, execution_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
-        """The entries after the number `after` in order, as `domain.history.seal` made them."""
+    def ids_of_unpublished(self) -> Iterator[str]:
+        """The id of every ended execution of whose history something is still to be announced."""
+        yield from self._ids_in_index(items.UNPUBLISHED)
+
+    def failed_servers(self, execution_id: str, wave: Wave, limit: int) -> list[FailedServer]:
+        """The wave's first so many servers that failed."""
+        records = self._ledger.records(execution_id, f"{items.SERVER_PREFIX}{wave.index:04d}#")
+        failed = (record for record in records if record["Status"] == ServerStatus.FAILED)
+        return [items.read_failed_server(record, wave.name) for record in islice(failed, limit)]
+
+    def history(self, execution_id: str, after: int = 0, last: int = 999_999) -> Iterator[dict[str, Any]]:
+        """The entries after the number `after`, up to `last`, in order, as `domain.history.seal` made them."""
         for item in query(
             self._dynamodb,
             TableName=self._table_name,
@@ -164,7 +178,7 @@ class ExecutionStore:
                 {
                     ":id": execution_id,
                     ":first": items.history_key(execution_id, after + 1)["Record"],
-                    ":last": items.history_key(execution_id, 999_999)["Record"],
+                    ":last": items.history_key(execution_id, last)["Record"],
                 }
             ),
             ConsistentRead=True,
@@ -269,7 +283,7 @@ class ExecutionStore:
             only_if=_driven(execution) | {"Status": ExecutionStatus.POLLING.value},
         )
         event = Event(Kind.EXECUTION_FINISHED, now, data={"Status": status.value, "StatusReason": reason})
-        return self._ledger.commit(execution, event, change, *also)
+        return self._ledger.commit(execution, event, change, self._outbox(execution), *also)
 
     def take_over(self, execution: Execution, event: Event) -> Execution | None:
         """Give the execution its next generation: whoever drives an earlier one is fenced off from now on. `event`
@@ -280,7 +294,28 @@ class ExecutionStore:
             only_if=_driven(execution),
         )
         event = replace(event, data={"Generation": generation, **event.data})
-        return self.get(execution.execution_id) if self._ledger.commit(execution, event, change) else None
+        also = [self._outbox(execution)] if execution.status.is_final else []
+        return self.get(execution.execution_id) if self._ledger.commit(execution, event, change, *also) else None
+
+    def note(self, execution: Execution, event: Event) -> bool:
+        """Write into the history what changes nothing; False when the execution has moved or ended since it was
+        read, or another driver has taken over."""
+        moved = {"Status": execution.status.value, "MovedTime": execution.moved_time}
+        return self._ledger.commit(execution, event, Change(only_if=_driven(execution) | moved))
+
+    # -- announcing ------------------------------------------------------------------------------------------------
+
+    def mark_published(self, execution: Execution, number: int) -> None:
+        """Note that the history is announced up to this entry, unless somebody else has noted some of it meanwhile;
+        they will go on from there. With the last entry of an ended execution its outbox goes."""
+        unchanged = {"Published": execution.published or None}
+        change = Change(set={"Published": number}, only_if=unchanged)
+        if execution.status.is_final and number == execution.head.count:
+            change = replace(change, only_if=unchanged | {"HistoryCount": number})
+            key = pack(items.outbox_key(execution.execution_id))
+            self._ledger.commit(execution, None, change, {"Delete": {"TableName": self._table_name, "Key": key}})
+        else:
+            self._ledger.update_header(execution, change)
 
     # -- steering --------------------------------------------------------------------------------------------------
 
@@ -374,13 +409,21 @@ class ExecutionStore:
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
-    def _status_query(self, status: ExecutionStatus) -> dict[str, Any]:
+    def _outbox(self, execution: Execution) -> dict[str, Any]:
+        """The write of a transaction that has the reconciler look after the announcements of an ended execution."""
+        return {"Put": {"TableName": self._table_name, "Item": pack(items.outbox(execution))}}
+
+    def _ids_in_index(self, status: str) -> Iterator[str]:
+        for item in query(self._dynamodb, **self._status_query(status)):
+            yield item["ExecutionId"]
+
+    def _status_query(self, status: str) -> dict[str, Any]:
         return {
             "TableName": self._table_name,
             "IndexName": STATUS_INDEX,
             "KeyConditionExpression": "#Status = :status",
             "ExpressionAttributeNames": {"#Status": "Status"},
-            "ExpressionAttributeValues": {":status": {"S": status.value}},
+            "ExpressionAttributeValues": {":status": {"S": status}},
             "ScanIndexForward": False,
         }
 

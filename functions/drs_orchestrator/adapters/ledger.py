@@ -157,9 +157,11 @@ class Ledger:
             if event:
                 entry = seal(execution_id, head, event)
                 entries.append(self.put(items.history_entry(execution_id, entry)))
+                head_after = {"HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]}
+                moved = {"MovedTime": event.time} if event.is_progress else {}
                 header = replace(
                     header,
-                    set={**change.set, "HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]},
+                    set={**change.set, **head_after, **moved},
                     only_if={**header.only_if, "HistoryCount": head.count or None},
                 )
             update = self.update(items.header_key(execution_id), header)

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     SERVERS_GUARDED = "ServersGuarded"
     INSTANCES_PROTECTED = "InstancesProtected"
     DRIVER_REPLACED = "DriverReplaced"
+    STOOD_STILL = "StoodStill"
     HANDED_OVER = "HandedOver"
     EXECUTION_FINISHED = "ExecutionFinished"
     CLEAN_UP_REQUESTED = "CleanUpRequested"
@@ -53,6 +54,14 @@ class Event:
     by: str = ORCHESTRATOR
     reason: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_progress(self) -> bool:
+        """Whether it means that the execution does not stand still. That somebody has been told of its standstill
+        counts, too: the next time is reckoned from there."""
+        if self.kind is Kind.SERVERS_CHANGED:
+            return any("Status" in server for server in self.data["Servers"])
+        return self.kind not in (Kind.DRIVER_REPLACED, Kind.HANDED_OVER)
 
 
 @dataclass(frozen=True, slots=True)

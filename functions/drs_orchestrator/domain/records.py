@@ -79,6 +79,10 @@ class Execution:
     # How many questions were asked so far; each has its number.
     questions: int = 0
     head: Head = NO_HISTORY
+    # Number of the last entry of the history whose announcement is done.
+    published: int = 0
+    # When the execution last moved, see `history.Event.is_progress`.
+    moved_time: int = 0
 
     @property
     def may_replace_live(self) -> bool:

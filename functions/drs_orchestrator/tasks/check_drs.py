@@ -13,6 +13,7 @@ from drs_orchestrator.tasks.ask_operator import settle_overdue_question
 from drs_orchestrator.tasks.close_waves import close_waves
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.observe_jobs import observe_jobs
+from drs_orchestrator.tasks.publish_events import publish_events
 
 # Complete, because a path of the state machine's ResultSelector that selects nothing is an error on AWS.
 _SUPERSEDED: dict[str, Any] = {
@@ -57,6 +58,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     )
     if current is None:
         return dict(_SUPERSEDED)
+    publish_events(app, current)
     return {
         "outcome": Outcome.CHECKED,
         "phase": phase.value,

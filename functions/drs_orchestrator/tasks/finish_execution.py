@@ -10,6 +10,7 @@ from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, Wav
 from drs_orchestrator.domain.waves import execution_outcome
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.fence import Outcome
+from drs_orchestrator.tasks.publish_events import publish_events
 
 
 def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
     if execution is None:
         raise LookupError(f"there is no execution {execution_id}")
     if execution.status.is_final:
-        _release(app, execution_id)
+        _wind_up(app, execution)
         clean_up = app.clean_ups.get(execution_id) if execution.generation == generation else None
         return _result(app, execution.status, clean_up)
     if execution.generation != generation:
@@ -36,10 +37,10 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
     also = [app.clean_ups.put(execution, clean_up)] if clean_up else []
     if not app.executions.finish(execution, status, reason, app.clock(), *also):
         return _result(app)
-    _release(app, execution_id)
     logger.info(
         "execution finished", execution_id=execution_id, plan_id=execution.plan_id, status=status.value, reason=reason
     )
+    _wind_up(app, app.executions.get(execution_id) or execution)
     return _result(app, status, clean_up)
 
 
@@ -62,11 +63,13 @@ def _result(app: App, status: ExecutionStatus | None = None, clean_up: CleanUp |
     }
 
 
-def _release(app: App, execution_id: str) -> None:
-    """Give the servers free. Should this be lost, the locks are void all the same: their owner has ended."""
+def _wind_up(app: App, execution: Execution) -> None:
+    """Give the servers free and announce the end. Should this be lost, the locks are void all the same, for their owner
+    has ended, and the reconciler announces what is left in the outbox."""
     servers = [
         LockedServer(job.account_id or app.account_id, job.region, server_id)
-        for job in app.executions.jobs(execution_id)
+        for job in app.executions.jobs(execution.execution_id)
         for server_id in job.servers
     ]
-    app.locks.release(execution_id, servers)
+    app.locks.release(execution.execution_id, servers)
+    publish_events(app, execution)

@@ -20,6 +20,7 @@ from drs_orchestrator.tasks.close_waves import close_waves, save_wave
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.launch_job import Attempt, Launch, launch_job, place_of
 from drs_orchestrator.tasks.launch_turn import Turn, keep_places
+from drs_orchestrator.tasks.publish_events import publish_events
 
 # One invocation begins no further StartRecovery call after this many seconds; the state machine calls it again.
 _BUDGET_SECONDS = 120
@@ -91,6 +92,7 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     current = app.executions.heartbeat(execution, now=app.clock(), polled=polled, troubles=execution.troubles)
     if current is None:
         return dict(_SUPERSEDED)
+    publish_events(app, current)
     return {
         "outcome": Outcome.LAUNCHED,
         "jobsLaunched": sum(attempt.launch is Launch.LAUNCHED for attempt in tried.values()),

@@ -8,6 +8,7 @@ from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.plan import Plan
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
+from drs_orchestrator.tasks.publish_events import publish_events
 
 
 def prepare_execution(app: App, execution_id: str, generation: int) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def prepare_execution(app: App, execution_id: str, generation: int) -> dict[str,
         app.executions.lay_out(execution_id, waves, jobs, _names(app, plan))
         if app.executions.begin_polling(execution) is None and driven_execution(app, execution_id, generation) is None:
             return _result(app, Outcome.SUPERSEDED)
+    publish_events(app, execution)
     return _result(app, Outcome.READY)
 
 

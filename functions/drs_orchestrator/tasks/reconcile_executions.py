@@ -1,4 +1,5 @@
-"""Find executions whose driver is gone or silent, learn the truth from DRS, and give them a new driver.
+"""Find executions whose driver is gone or silent, learn the truth from DRS, and give them a new driver. Note those that
+stand still, and announce what nobody has announced yet.
 
 Safe to run twice, late, or beside itself: a takeover is one conditional write, and a driver's name starts once.
 """
@@ -13,6 +14,7 @@ from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.observe_jobs import observe_jobs
+from drs_orchestrator.tasks.publish_events import publish_events
 
 
 class Verdict(StrEnum):
@@ -26,18 +28,29 @@ class Verdict(StrEnum):
     FAILED = "FAILED"
 
 
+_LOST = {
+    DriverState.RUNNING: "its driver gave no sign of life for too long",
+    DriverState.ENDED: "its driver had ended before everything was done",
+}
+
+
 def reconcile_executions(app: App, only: str | None = None) -> dict[str, int]:
     """How many executions got which verdict, as `{verdict: count}`. One that fails never stops the others."""
     counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
+    reconciled = []
     for execution_id in [only] if only else list(_unfinished(app)):
         try:
             verdict = _reconcile(app, execution_id)
         except Exception:  # noqa: BLE001 - one broken execution must never keep the others from being reconciled
             logger.exception("execution could not be reconciled", execution_id=execution_id)
             verdict = Verdict.FAILED
+        else:
+            reconciled.append(execution_id)
         counts[verdict.value] += 1
         if verdict in (Verdict.STARTED, Verdict.REPLACED):
             logger.warning("execution has a new driver", execution_id=execution_id, verdict=verdict.value)
+    # Last, because a bus that does not answer must not keep anybody from being reconciled.
+    _announce(app, reconciled if only else [*reconciled, *app.executions.ids_of_unpublished()])
     return counts
 
 
@@ -71,6 +84,7 @@ def _reconcile(app: App, execution_id: str) -> Verdict:
             # been woken, or is just about to make one.
             waits = app.drivers.wake(execution.task_token)
         if waits or not _is_silent(app, execution):
+            _note_standstill(app, execution)
             return Verdict.HEALTHY
         app.drivers.stop(execution, "The driver has been silent for too long; the reconciler starts another.")
     if execution.prepared:
@@ -96,12 +110,33 @@ def _reconcile_clean_up(app: App, execution: Execution) -> Verdict:
 
 
 def _replace(app: App, execution: Execution, state: DriverState) -> Verdict:
-    event = Event(Kind.DRIVER_REPLACED, app.clock(), RECONCILER, data={"Verdict": f"the driver is {state.lower()}"})
+    event = Event(Kind.DRIVER_REPLACED, app.clock(), RECONCILER, data={"Verdict": _LOST[state]})
     successor = app.executions.take_over(execution, event)
     if successor is None:
         return Verdict.HEALTHY
     app.drivers.start(successor)
     return Verdict.REPLACED
+
+
+def _note_standstill(app: App, execution: Execution) -> None:
+    """Write into the history, once per so many seconds, that nothing moves although no operator is waited for."""
+    if execution.question or app.clock() - execution.moved_time <= app.settings.stuck_after_seconds:
+        return
+    verdict = f"nothing has moved for {(app.clock() - execution.moved_time) // 60} minutes"
+    data = {"Verdict": verdict, "Since": execution.moved_time}
+    if app.executions.note(execution, Event(Kind.STOOD_STILL, app.clock(), RECONCILER, data=data)):
+        logger.warning("execution stands still", execution_id=execution.execution_id, since=execution.moved_time)
+
+
+def _announce(app: App, execution_ids: Iterable[str]) -> None:
+    """Publish what is still to be published of these executions, as far as the bus takes it."""
+    for execution_id in dict.fromkeys(execution_ids):
+        try:
+            execution = app.executions.get(execution_id)
+            if execution and not publish_events(app, execution):
+                return
+        except Exception:  # noqa: BLE001 - one broken execution must never keep the others from being announced
+            logger.exception("execution could not be announced", execution_id=execution_id)
 
 
 def _may_go_on(app: App, execution: Execution) -> bool:

@@ -78,6 +78,8 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         {
             "ExecutionType": execution.execution_type.value,
             "PlanId": plan.plan_id,
+            "Waves": len(plan.waves),
+            "Servers": sum(len(wave.servers) for wave in plan.waves),
             "ReplaceLive": execution.replace_live,
             "SkipApprovals": execution.skip_approvals,
             "RetryOf": execution.retry_of,

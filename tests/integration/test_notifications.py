@@ -1,0 +1,121 @@
+"""From a change of an execution to the event and the mail about it: bus, rule, function and topic, as deployed."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.helpers import create_test_plan_with_servers, start_test_execution, wait_for_status
+from tests.helpers.stack import call_api, client, patience
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
+
+Message = dict[str, Any]
+
+
+class Queue:
+    """A queue that anything of this account may be sent to."""
+
+    def __init__(self) -> None:
+        self._sqs = client("sqs")
+        self.name = f"subscriber-{secrets.token_hex(4)}"
+        self._url = self._sqs.create_queue(QueueName=self.name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
+        self.arn: str = attributes["QueueArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
+            "Action": "sqs:SendMessage",
+            "Resource": self.arn,
+            "Condition": {"StringEquals": {"aws:SourceAccount": self.arn.split(":")[4]}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
+        self._messages: list[Message] = []
+
+    def wait_for(self, what: str, is_it: Callable[[Message], bool], timeout: float = 30) -> Message:
+        """The first message of which `is_it` holds; `what` says in a few words which. Raises TimeoutError."""
+        deadline = time.monotonic() + patience(timeout)
+        while True:
+            for message in self._messages:
+                if is_it(message):
+                    return message
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no message is {what}: {self._messages}")
+            self._receive()
+
+    def delete(self) -> None:
+        self._sqs.delete_queue(QueueUrl=self._url)
+
+    def _receive(self) -> None:
+        answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        for message in answer.get("Messages", ()):
+            self._messages.append(json.loads(message["Body"]))
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+
+
+@pytest.fixture
+def mails(deployed_stack: None) -> Iterator[Queue]:
+    """What the topic sends."""
+    queue, sns = Queue(), client("sns")
+    topic = os.environ["NOTIFICATION_TOPIC_ARN"]
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue.arn, ReturnSubscriptionArn=True)
+    yield queue
+    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    queue.delete()
+
+
+@pytest.fixture
+def events(deployed_stack: None) -> Iterator[Queue]:
+    """What is put on the bus, through a rule as any subscriber makes one."""
+    queue, rules = Queue(), client("events")
+    rule = {"EventBusName": os.environ["EVENT_BUS_NAME"]}
+    rules.put_rule(Name=queue.name, EventPattern=json.dumps({"source": ["drs-orchestrator"]}), **rule)
+    rules.put_targets(Rule=queue.name, Targets=[{"Id": "queue", "Arn": queue.arn}], **rule)
+    yield queue
+    rules.remove_targets(Rule=queue.name, Ids=["queue"], **rule)
+    rules.delete_rule(Name=queue.name, **rule)
+    queue.delete()
+
+
+def test_programs_and_people_are_told_of_the_start_each_wave_the_approval_that_is_needed_and_the_end(
+    events: Queue, mails: Queue
+) -> None:
+    plan = create_test_plan_with_servers([["s-1"], ["s-2"]], approvals=[2])
+    execution_id = start_test_execution(plan)
+
+    def event(kind: str, **fields: str) -> Message:
+        return events.wait_for(
+            f"{kind} {fields}",
+            lambda event: (
+                event["detail-type"] == kind
+                and event["detail"]["executionId"] == execution_id
+                and fields.items() <= event["detail"].items()
+            ),
+        )
+
+    def mail(end_of_subject: str) -> str:
+        message = mails.wait_for(
+            end_of_subject,
+            lambda mail: execution_id in mail["Message"] and mail["Subject"].endswith(end_of_subject),
+        )
+        return str(message["Message"])
+
+    assert event("Execution Started")["detail"]["id"] == f"{execution_id}/1"
+    mail(": started")
+    event("Wave Up", waveName="Wave-1")
+    mail("wave Wave-1 is up")
+    asked = event("Approval Needed")["detail"]
+    assert asked["nextCommand"] == f"drctl approve {execution_id}"
+    assert asked["nextCommand"] in mail("APPROVAL NEEDED (Wave-2)")
+    wait_for_status(execution_id, "PAUSED")
+    assert call_api("POST", f"/executions/{execution_id}/approve").status_code == 202
+    wait_for_status(execution_id, "COMPLETED")
+    event("Wave Up", waveName="Wave-2")
+    mail("wave Wave-2 is up")
+    event("Execution Finished", status="COMPLETED")
+    mail(": COMPLETED")
