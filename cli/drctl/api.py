@@ -137,6 +137,13 @@ class Api:
         """`decision`: approve, resume, reject, pause, cancel or skip-wave; the answer says what follows."""
         return self._call("POST", f"/executions/{quote(execution_id, safe='')}/{decision}", body=request)[1]
 
+    def retry(self, execution_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What starts a new execution of what is not up; the answer is that of a start."""
+        return self._call("POST", f"/executions/{quote(execution_id, safe='')}/retry", body=request)[1]
+
+    def clean_up(self, execution_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("POST", f"/executions/{quote(execution_id, safe='')}/cleanup", body=request)[1]
+
     def history(self, execution_id: str) -> Iterator[dict[str, Any]]:
         """Every entry, oldest first, page by page."""
         return self._pages(f"/executions/{quote(execution_id, safe='')}/history", "history", {"limit": "100"})

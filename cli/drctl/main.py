@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from drctl import execution_commands, history_commands, plan_commands, steering_commands
+from drctl import aftercare_commands, execution_commands, history_commands, plan_commands, steering_commands
 from drctl.options import JSON_WANTED
 from drctl.outcome import MEANINGS, CliError, ExitCode
 from drctl.reporting import complain, report
@@ -42,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(execution_commands.app)
 app.add_typer(steering_commands.app)
+app.add_typer(aftercare_commands.app)
 app.add_typer(history_commands.app, name="history")
 app.add_typer(plan_commands.app, name="plan")
 

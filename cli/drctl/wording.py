@@ -109,6 +109,10 @@ def notices(document: Document) -> Iterator[str]:
         yield f"break-glass: no approval is waited for, by {_who(document, 'StartedBy')}"
     if document.get("ReplaceLive"):
         yield f"break-glass: living instances of earlier recoveries may be removed, by {_who(document, 'StartedBy')}"
+    if retried := document.get("RetryOf"):
+        yield f"retry of {retried}"
+    if "CleanUp" in document:
+        yield from _clean_up(document["CleanUp"])
     if "EndTime" in document:
         return
     if stop := document.get("Stop"):
@@ -119,6 +123,20 @@ def notices(document: Document) -> Iterator[str]:
         yield f"pausing: asked for by {_who(pause)}; drctl resume {document['ExecutionId']} takes it back"
     if question:
         yield f"question: {clean(question['Text'])}{_deadline(question)} {_answer(document['ExecutionId'], question)}"
+
+
+def _clean_up(clean_up: Document) -> Iterator[str]:
+    """How far it is, and for each instance that was left why, and what removes it."""
+    instances = clean_up["Instances"]
+    gone = sum(instance["Status"] == "TERMINATED" for instance in instances)
+    progress = f", {gone} of {counted(len(instances), 'instance')} terminated"
+    if not instances and "EndTime" not in clean_up:
+        progress = f", not before {moment(clean_up['DueTime'])}"
+    yield f"clean-up {clean_up['Status']}{progress}"
+    for instance in instances:
+        if instance["Status"] == "LEFT":
+            why = f"left {instance['InstanceId']} of {instance['SourceServerId']}: {clean(instance.get('Reason'))}"
+            yield f"{why}; remove it with: {instance['Command']}"
 
 
 def _who(record: Document, by: str = "By") -> str:

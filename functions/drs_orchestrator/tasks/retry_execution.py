@@ -10,12 +10,12 @@ from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
 from drs_orchestrator.tasks.operators import fault
 from drs_orchestrator.tasks.start_request import StartRequest, read_start_request
 
-_FIELDS = ("Reason", "ClientToken", "ReplaceLive")
+_FIELDS = ("Reason", "ClientToken", "ReplaceLive", "SkipApprovals")
 
 
 def read_retry_request(app: App, execution_id: str, body: object) -> StartRequest:
-    """`{"Reason"?, "ClientToken"?, "ReplaceLive"?}`: a start of the same plan as the same type, without the servers
-    that are up. Raises NotFound, InvalidRequest, Conflict (it has not ended)."""
+    """`{"Reason"?, "ClientToken"?, "ReplaceLive"?, "SkipApprovals"?}`: a start of the same plan as the same type,
+    without the servers that are up. Raises NotFound, InvalidRequest, Conflict (it has not ended)."""
     execution = app.executions.get(execution_id)
     if execution is None:
         raise NotFound(f"There is no execution {execution_id}. GET /executions?status=PARTIAL lists some that ended.")
