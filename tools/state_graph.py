@@ -147,7 +147,7 @@ def _arrow(edge: Edge) -> str:
 
 
 def _id(name: str) -> str:
-    return name.lower().replace(" ", "_")
+    return re.sub(r"\W", "_", name.lower())
 
 
 if __name__ == "__main__":
