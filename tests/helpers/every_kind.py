@@ -20,12 +20,12 @@ _WAVES = (
 
 def histories_of_every_kind(orchestrator: Orchestrator) -> list[list[dict[str, Any]]]:
     """The histories of executions that between them were approved, resumed, rejected, not answered, paused, cancelled,
-    driven by three drivers and cleaned up, and had servers and waves skipped, instances replaced or guarded."""
+    driven by three drivers, stuck and cleaned up, and had servers and waves skipped, instances replaced or guarded."""
     orchestrator.add_servers(_WEB, _OTHER)
     orchestrator.add_servers(_FAILING)
     orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[_FAILING])
     ids = [_supervised(orchestrator), _unanswered(orchestrator), _rejected(orchestrator), _cancelled(orchestrator)]
-    ids += [_cleaned_up(orchestrator), _guarded(orchestrator), _replacing(orchestrator)]
+    ids += [_stuck(orchestrator), _cleaned_up(orchestrator), _guarded(orchestrator), _replacing(orchestrator)]
     return [list(orchestrator.app.executions.history(execution_id)) for execution_id in ids]
 
 
@@ -65,6 +65,19 @@ def _rejected(orchestrator: Orchestrator) -> str:
 def _cancelled(orchestrator: Orchestrator) -> str:
     execution_id = orchestrator.begin(plan(wave("web", _WEB), plan_id="cancelled"))
     cancel(orchestrator.app, execution_id, None, CALLER)
+    orchestrator.drive(execution_id)
+    return execution_id
+
+
+def _stuck(orchestrator: Orchestrator) -> str:
+    """DRS does not begin with its job for a long time."""
+    orchestrator.simulator.hold(True)
+    execution_id = orchestrator.begin(plan(wave("web", _WEB), plan_id="stuck"))
+    orchestrator.let_pass(orchestrator.app.settings.stuck_after_seconds)
+    orchestrator.check(execution_id, after=60)
+    reconcile_executions(orchestrator.app, execution_id)
+    orchestrator.simulator.push_jobs("COMPLETED")
+    orchestrator.simulator.hold(False)
     orchestrator.drive(execution_id)
     return execution_id
 

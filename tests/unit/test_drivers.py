@@ -48,7 +48,9 @@ class TestFinish:
         document = orchestrator.drive(execution_id)
         orchestrator.let_pass(600)
 
-        assert finish_execution(orchestrator.app, execution_id, 1) == {"outcome": "FINISHED", "status": "COMPLETED"}
+        repeated = finish_execution(orchestrator.app, execution_id, 1)
+
+        assert (repeated["outcome"], repeated["status"], repeated["cleanUp"]) == ("FINISHED", "COMPLETED", False)
         assert orchestrator.show(execution_id) == document
 
     def test_nothing_is_concluded_while_a_wave_is_open(self, orchestrator: Orchestrator) -> None:
