@@ -105,6 +105,7 @@ _TOLD: Mapping[str, Callable[[_Data], str]] = {
     Kind.LIVE_INSTANCES_REPLACED: _replaced,
     Kind.SERVERS_GUARDED: lambda data: f"wave {data['WaveName']}: {_servers(data['Servers'], 'Error')}",
     Kind.DRIVER_REPLACED: lambda data: f"driver {data['Generation']} takes over: {data['Verdict']}",
+    Kind.STOOD_STILL: lambda data: str(data["Verdict"]),
     Kind.HANDED_OVER: lambda data: f"driver {data['Generation']} takes over, before the limit of the one before it",
     Kind.EXECUTION_FINISHED: lambda data: f"execution {data['Status']}{_because(data)}",
     Kind.CLEAN_UP_REQUESTED: lambda _: "asked for the clean-up",

@@ -8,6 +8,7 @@ from drs_orchestrator.tasks.hand_over_execution import hand_over_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
 from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
+from tests.helpers.announcements import hold_until_stuck
 from tests.helpers.orchestrator import CALLER, REGION, Orchestrator, plan, server_id, wave
 
 _FAILING, _MISSING, _WEB, _OTHER = (server_id(number) for number in range(1, 5))
@@ -20,12 +21,12 @@ _WAVES = (
 
 def histories_of_every_kind(orchestrator: Orchestrator) -> list[list[dict[str, Any]]]:
     """The histories of executions that between them were approved, resumed, rejected, not answered, paused, cancelled,
-    driven by three drivers and cleaned up, and had servers and waves skipped, instances replaced or guarded."""
+    driven by three drivers, stuck and cleaned up, and had servers and waves skipped, instances replaced or guarded."""
     orchestrator.add_servers(_WEB, _OTHER)
     orchestrator.add_servers(_FAILING)
     orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[_FAILING])
     ids = [_supervised(orchestrator), _unanswered(orchestrator), _rejected(orchestrator), _cancelled(orchestrator)]
-    ids += [_cleaned_up(orchestrator), _guarded(orchestrator), _replacing(orchestrator)]
+    ids += [_cleaned_up(orchestrator), _stood_still(orchestrator), _guarded(orchestrator), _replacing(orchestrator)]
     return [list(orchestrator.app.executions.history(execution_id)) for execution_id in ids]
 
 
@@ -81,6 +82,16 @@ def _cleaned_up(orchestrator: Orchestrator) -> str:
         orchestrator.clean_up(execution_id, generation)
         if generation == 2:
             orchestrator.simulator.remove_faults(fault)
+    return execution_id
+
+
+def _stood_still(orchestrator: Orchestrator) -> str:
+    orchestrator.simulator.hold(True)
+    execution_id = orchestrator.begin(plan(wave("web", _WEB), plan_id="stuck"))
+    hold_until_stuck(orchestrator, execution_id)
+    orchestrator.simulator.hold(False)
+    orchestrator.simulator.push_jobs("COMPLETED")
+    orchestrator.drive(execution_id)
     return execution_id
 
 
