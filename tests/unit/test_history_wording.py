@@ -15,7 +15,7 @@ def entry(kind: str, **data: Any) -> dict[str, Any]:
 
 def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) -> None:
     histories = histories_of_every_kind(orchestrator)
-    supervised, unanswered, rejected, cancelled, cleaned_up, guarded, replacing = (
+    supervised, unanswered, rejected, cancelled, cleaned_up, stood_still, guarded, replacing = (
         [told(each) for each in one] for one in histories
     )
     everything = [(each["Kind"], told(each)) for one in histories for each in one]
@@ -32,13 +32,14 @@ def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) 
     assert "resumed: database" in supervised
     assert "approved: web" in supervised
     assert "driver 2 takes over, before the limit of the one before it" in supervised
-    assert "driver 3 takes over: the driver is ended" in supervised
+    assert "driver 3 takes over: the driver had ended before everything was done" in supervised
     assert "not approved in time: web: REJECT" in unanswered
     assert "rejected: web" in rejected
     assert "cancelled" in cancelled
     assert "asked for the clean-up" in cleaned_up
     assert any(text.startswith("clean-up INSTANCES_LEFT: 0 instances terminated; left: i-") for text in cleaned_up)
     assert cleaned_up[-1] == "clean-up CLEANED_UP: 1 instance terminated"
+    assert "nothing has moved for 36 minutes" in stood_still
     assert any(text.startswith("wave web: s-00000000000000003 (not launched: the launch would") for text in guarded)
     assert any(text.startswith("wave web: the launch removes s-00000000000000003 (i-") for text in replacing)
     assert replacing[0] == (

@@ -174,7 +174,7 @@ class TestStuck:
 
         assert subscriber.told() == ["Execution Started", "Execution Stuck"]
         assert subscriber.last()["cause"] == "DRIVER_REPLACED"
-        assert subscriber.last()["explanation"] == "its driver gave no sign of life for too long"
+        assert subscriber.last()["explanation"] == "the driver gave no sign of life for too long"
 
 
 class TestTrouble:
