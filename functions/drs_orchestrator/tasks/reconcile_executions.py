@@ -29,8 +29,8 @@ class Verdict(StrEnum):
 
 
 _LOST = {
-    DriverState.RUNNING: "its driver gave no sign of life for too long",
-    DriverState.ENDED: "its driver had ended before everything was done",
+    DriverState.RUNNING: "the driver gave no sign of life for too long",
+    DriverState.ENDED: "the driver had ended before everything was done",
 }
 
 
