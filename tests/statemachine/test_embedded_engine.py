@@ -2,23 +2,25 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from tests.helpers import start_test_execution, wait_for_final_status, wait_for_status
 from tests.helpers.simulator import SimulatorControl
 from tests.helpers.stack import call_api, client, control, driver_arn
-from tests.statemachine.paths import PATHS, Path, follows_the_graph, states_entered, tasks
+from tests.statemachine.paths import AUDIT, DATABASE, PATHS, WEB, Path, follows_the_graph, states_entered, tasks
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
 
 
 @pytest.fixture
 def simulator(deployed_stack: None) -> Iterator[SimulatorControl]:
-    """DRS is left as usual, without the faults of a path."""
+    """DRS is left as usual, without the faults of a path and what it launched: nobody drills over a recovery."""
     simulator = control()
     yield simulator
     simulator.remove_faults()
+    terminate_instances()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)
@@ -37,6 +39,24 @@ def test_a_path_ends_as_on_the_second_engine(path: Path, simulator: SimulatorCon
     assert document["Status"] == path.status
     assert tasks(entered) == tasks(path.order)
     assert follows_the_graph(entered)
+
+
+def terminate_instances() -> None:
+    drs = client("drs")
+    deadline = time.monotonic() + 60
+    while living := [
+        item["recoveryInstanceID"]
+        for page in drs.get_paginator("describe_recovery_instances").paginate(
+            filters={"sourceServerIDs": [DATABASE, WEB, AUDIT]}
+        )
+        for item in page["items"]
+        if item["ec2InstanceState"] != "TERMINATED"
+    ]:
+        # A server whose job is not quite over is busy for a moment.
+        with suppress(drs.exceptions.ConflictException):
+            drs.terminate_recovery_instances(recoveryInstanceIDs=living)
+        assert time.monotonic() < deadline, f"{living} live on"
+        time.sleep(0.2)
 
 
 def history(execution_id: str) -> list[dict[str, object]]:
