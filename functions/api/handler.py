@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs_orchestrator.bootstrap import app
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge, ServiceBusy
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import invocation, logger
 from drs_orchestrator.report_page.page import report_page
 from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
@@ -165,6 +165,11 @@ def _expected(error: OrchestratorError) -> Response[str]:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    with invocation(app().metrics):
+        return _answered(event, context)
+
+
+def _answered(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         return router.resolve(event, context)
     except (ClientError, BotoCoreError):

@@ -13,6 +13,7 @@ from drs_orchestrator.adapters.event_bus import EventBus
 from drs_orchestrator.adapters.execution_store import ExecutionStore
 from drs_orchestrator.adapters.launch_queue import LaunchQueue
 from drs_orchestrator.adapters.ledger import Ledger
+from drs_orchestrator.adapters.metrics import Metrics
 from drs_orchestrator.adapters.plan_store import PlanStore
 from drs_orchestrator.adapters.server_locks import ServerLocks
 from drs_orchestrator.adapters.topic import Topic
@@ -75,6 +76,10 @@ class App:
     @cached_property
     def topic(self) -> Topic:
         return Topic(self.settings.notification_topic_arn)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics()
 
     @property
     def account_id(self) -> str:

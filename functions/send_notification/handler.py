@@ -3,9 +3,11 @@
 from typing import Any
 
 from drs_orchestrator.bootstrap import app
+from drs_orchestrator.observability import invocation
 from drs_orchestrator.tasks.send_notification import send_notification
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
     """`event` is EventBridge's."""
-    send_notification(app(), event["detail-type"], event["detail"])
+    with invocation(app().metrics):
+        send_notification(app(), event["detail-type"], event["detail"])

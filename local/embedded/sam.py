@@ -56,8 +56,8 @@ class Project:
         return {name: given["Default"] for name, given in template["Parameters"].items() if "Default" in given}
 
     def deployed_fingerprint(self) -> str:
-        """What a deployment depends on: the build and the state machine's definition, which is not part of it."""
-        return self.fingerprint("functions", "statemachine")
+        """What a deployment depends on: the build, and what is no part of it but packaged with it."""
+        return self.fingerprint("functions", "statemachine", "observability")
 
     @contextmanager
     def built(self, log: Path, report: Callable[[str], None]) -> Iterator[None]:

@@ -38,6 +38,9 @@ THRESHOLDS = (
 # execution stuck; a few writes up to two, a third of the time after which a launch may be repeated.
 SHORTEST_SECONDS = {"DriverSilenceSeconds": 15, "StuckAfterSeconds": 15, "LaunchSettleSeconds": 6}
 
+# Parameters that keep out what the engine's CloudFormation refuses: it has no AWS::Logs::QueryDefinition.
+UNSUPPORTED = {"SavedQueries": "OMIT"}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -73,7 +76,8 @@ class Settings:
             for name in THRESHOLDS
             if name in defaults
         }
-        return {"DrsEndpointUrl": drs_endpoint, **scaled, **self.parameters}
+        omitted = {name: value for name, value in UNSUPPORTED.items() if name in defaults}
+        return {"DrsEndpointUrl": drs_endpoint, **scaled, **omitted, **self.parameters}
 
 
 class Stack:

@@ -152,6 +152,9 @@ class Orchestrator:
             self.let_pass(after)
         return check_drs(self.app, execution_id, generation)
 
+    def finish(self, execution_id: str, generation: int = 1) -> dict[str, Any]:
+        return finish_execution(self.app, execution_id, generation)
+
     def begin(self, plan: Mapping[str, Any], execution_type: str = "DRILL") -> str:
         """Start the plan and launch its first waves."""
         execution_id = self.start(plan, execution_type)
@@ -181,7 +184,7 @@ class Orchestrator:
                 waves_open = launch["wavesOpen"]
         else:
             raise AssertionError(f"still running after {polls} polls: {self.show(execution_id)}")
-        finish_execution(self.app, execution_id, generation)
+        self.finish(execution_id, generation)
         return self.show(execution_id)
 
     def until_asked(self, execution_id: str, *, every: int = 120, polls: int = 20) -> dict[str, Any]:

@@ -315,7 +315,7 @@ class TestServers:
         """The servers are written first. Whoever repeats the work finds a record that is ahead of its job."""
         job = store.job(polling, KEY)
         ahead = update(job, change(ONE, ServerStatus.IN_PROGRESS))
-        store._change_server(polling, ahead.changes[0], START + 10)
+        store.change_servers(polling, ahead.job, ahead.changes, START + 10)
         assert store.job(polling, KEY) == job
 
         # The next driver still believes the server PENDING and sees it LAUNCHED by now.

@@ -62,13 +62,17 @@ _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)
 class DrsUnavailable(Exception):
     """DRS throttles, fails or can't be reached: nothing is known, ask again later; `retry_after` if it said when.
 
-    `refusal` is set where asking again won't help before a person has changed something.
+    `refusal` is set where asking again won't help before a person has changed something; `throttled`: DRS itself said
+    that it was asked too often.
     """
 
-    def __init__(self, reason: str, retry_after: int | None = None, refusal: Refusal | None = None) -> None:
+    def __init__(
+        self, reason: str, retry_after: int | None = None, refusal: Refusal | None = None, *, throttled: bool = False
+    ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
         self.refusal = refusal
+        self.throttled = throttled
 
 
 class StartResult(StrEnum):
@@ -92,8 +96,10 @@ class StartOutcome:
     job: DrsJob | None = None
     reason: str = ""
     retry_after: int | None = None
+    throttled: bool = False
 
 
+_THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 _EXPIRED = ("ExpiredTokenException", "ExpiredToken")
 
 _RESULTS = {
@@ -157,9 +163,14 @@ class Drs:
                 tags=dict(tags),
             )
         except ClientError as error:
-            return StartOutcome(_result(error), reason=_reason(error), retry_after=_retry_after(error))
+            throttled = _code(error) in _THROTTLED
+            return StartOutcome(
+                _result(error), reason=_reason(error), retry_after=_retry_after(error), throttled=throttled
+            )
         except DrsUnavailable as error:
-            return StartOutcome(StartResult.BUSY, reason=str(error), retry_after=error.retry_after)
+            return StartOutcome(
+                StartResult.BUSY, reason=str(error), retry_after=error.retry_after, throttled=error.throttled
+            )
         except ParamValidationError as error:
             return StartOutcome(StartResult.REFUSED, reason=str(error))
         except (EndpointConnectionError, ConnectTimeoutError) as error:
@@ -346,7 +357,8 @@ class Drs:
         have run out, the next question enters the account anew."""
         if _code(error) in _EXPIRED:
             self._reader = None
-        return DrsUnavailable(_reason(error), _retry_after(error), _REFUSALS.get(_code(error)))
+        code = _code(error)
+        return DrsUnavailable(_reason(error), _retry_after(error), _REFUSALS.get(code), throttled=code in _THROTTLED)
 
 
 class DrsAccounts:

@@ -310,6 +310,7 @@ def job(execution_id: str, job: Job) -> dict[str, Any]:
         "StatusReason": job.status_reason,
         "Refusal": job.refusal,
         "Queued": job.queued or None,
+        "QueuedSince": job.queued_since,
         "UnknownWords": [unknown_word(word) for word in job.unknown_words] or None,
         "Replaces": list(job.replaces) or None,
         "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
@@ -336,6 +337,7 @@ def read_job(item: Mapping[str, Any]) -> Job:
         status_reason=item.get("StatusReason"),
         refusal=item.get("Refusal"),
         queued=item.get("Queued", False),
+        queued_since=item.get("QueuedSince"),
         unknown_words=tuple(
             UnknownWord(word["Kind"], word["Word"], word["Time"], word.get("SourceServerId"))
             for word in item.get("UnknownWords", ())

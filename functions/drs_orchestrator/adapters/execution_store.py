@@ -14,6 +14,7 @@ No item grows with the number of servers of the execution. Every write is condit
 - wave, server: on a status that the new one may follow;
 - job: on its version. Its servers are written before it, so a lost job write only repeats server writes.
 The history is the outbox, too: the header says up to which entry it has been announced.
+Every step of a wave's or server's status is logged where it is written, so that it has one line, whoever made it.
 """
 
 import json
@@ -29,8 +30,16 @@ from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.notices import FailedServer
 from drs_orchestrator.domain.plan import Plan, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, Wave
-from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, WaveStatus, may_follow, predecessors
+from drs_orchestrator.domain.statuses import (
+    ExecutionStatus,
+    ExecutionType,
+    ServerStatus,
+    WaveStatus,
+    may_follow,
+    predecessors,
+)
 from drs_orchestrator.domain.steering import PauseRequest, Question, QuestionKind, Stop
+from drs_orchestrator.observability import about, logger
 
 STATUS_INDEX = "StatusIndex"
 
@@ -157,6 +166,13 @@ class ExecutionStore:
         """The id of every execution in `status`, from every page of the index."""
         yield from self._ids_in_index(status.value)
 
+    def last_completed(self, execution_type: ExecutionType) -> int | None:
+        """When the execution of this type that was started last among the COMPLETED ones ended."""
+        # Small pages: the first one nearly always has it.
+        completed = query(self._dynamodb, **self._status_query(ExecutionStatus.COMPLETED), Limit=25)
+        ends = (item.get("EndTime") for item in completed if item.get("ExecutionType") == execution_type)
+        return next((end for end in ends if end is not None), None)
+
     def ids_of_unpublished(self) -> Iterator[str]:
         """The id of every ended execution of whose history something is still to be announced."""
         yield from self._ids_in_index(items.UNPUBLISHED)
@@ -226,12 +242,12 @@ class ExecutionStore:
 
     def apply(self, execution: Execution, update: JobUpdate, now: int) -> Job | None:
         """Write what an observation changed: servers first, then the job. None when somebody else was faster."""
-        self.change_servers(execution, update.changes, now)
+        self.change_servers(execution, update.job, update.changes, now)
         return self.save_job(execution, update.job, _servers_changed(update, now))
 
-    def change_servers(self, execution: Execution, changes: Sequence[ServerChange], now: int) -> None:
-        """Write what changes in servers' records. Safe to repeat."""
-        self._ledger.each(changes, lambda change: self._change_server(execution, change, now))
+    def change_servers(self, execution: Execution, job: Job, changes: Sequence[ServerChange], now: int) -> None:
+        """Write what changes in the records of the job's servers. Safe to repeat."""
+        self._ledger.each(changes, lambda change: self._change_server(execution, job, change, now))
 
     def save_wave(self, execution: Execution, wave: Wave, now: int) -> bool:
         """Write a wave with a new status; False when its record has already moved on."""
@@ -249,7 +265,10 @@ class ExecutionStore:
         if wave.end_time is not None:
             data |= {"Launched": wave.launched_count, "Failed": wave.failed_count}
         write = {"Update": self._ledger.update(items.wave_key(execution.execution_id, wave.index), change)}
-        return self._ledger.commit(execution, Event(Kind.WAVE_CHANGED, now, data=data), Change(), write)
+        saved = self._ledger.commit(execution, Event(Kind.WAVE_CHANGED, now, data=data), Change(), write)
+        if saved:
+            logger.info("wave changed", **about(execution, wave.name), status=wave.status.value)
+        return saved
 
     def heartbeat(
         self,
@@ -448,7 +467,7 @@ class ExecutionStore:
             }
         }
 
-    def _change_server(self, execution: Execution, change: ServerChange, now: int) -> None:
+    def _change_server(self, execution: Execution, job: Job, change: ServerChange, now: int) -> None:
         """Write the change from the status the record really has: a crash may have left it ahead of its job."""
         key = items.server_key(execution.execution_id, change.job, change.source_server_id)
         while True:  # ends: the condition fails only when the status moved, and statuses only move forward
@@ -463,6 +482,8 @@ class ExecutionStore:
             update = items.server_update(change, status, to, execution.poll_count + 1, now)
             update |= {"TableName": self._table_name, "Key": pack(key)}
             if succeeds(self._dynamodb.update_item, **update):
+                if to:
+                    _log_server(execution, job, change, to)
                 return
 
 
@@ -500,6 +521,17 @@ def _servers_changed(update: JobUpdate, now: int) -> Event | None:
     ]
     data = {"WaveName": update.job.wave_name, "RecoveryJobId": update.job.job_id, "Servers": servers}
     return Event(Kind.SERVERS_CHANGED, now, data=data)
+
+
+def _log_server(execution: Execution, job: Job, change: ServerChange, status: ServerStatus) -> None:
+    logger.info(
+        "server changed",
+        **about(execution, job.wave_name, job.job_id),
+        source_server_id=change.source_server_id,
+        status=status.value,
+        # DRS's words; why a server is SKIPPED may be an operator's.
+        error=change.error if status is ServerStatus.FAILED else None,
+    )
 
 
 def _is_running(header: Mapping[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 """How the record of an execution is read and changed: single records, and changes that belong into the history.
 
 Every write is conditional on what it replaces, so that any of two writers may come late, twice or not at all. A change
-that belongs into the history is written in one transaction with its entry and the chain's new head.
+that belongs into the history is written in one transaction with its entry and the chain's new head. An execution's
+step to another status is logged here, so that it has one line, whoever made it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from drs_orchestrator.adapters.table import client, pack, put_if, query, succeed
 from drs_orchestrator.domain.history import Event, seal
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.errors import ServiceBusy
+from drs_orchestrator.observability import about, logger
 
 _PARALLEL_WRITES = 8
 # How often a transaction that met another one is tried again before its caller has to be repeated.
@@ -142,7 +144,10 @@ class Ledger:
         """The header after a change that is none of the history's; None when its condition did not hold."""
         update = self.update(items.header_key(execution.execution_id), change)
         answer = succeeds(self.dynamodb.update_item, **update, ReturnValues="ALL_NEW")
-        return items.read_header(unpack(answer["Attributes"])) if answer else None
+        if answer is None:
+            return None
+        _log_step(execution, change)
+        return items.read_header(unpack(answer["Attributes"]))
 
     def commit(self, execution: Execution, event: Event | None, change: Change, *writes: dict[str, Any]) -> bool:
         """Carry out a change of the header, other writes and the history's entry about them, all or nothing.
@@ -167,6 +172,7 @@ class Ledger:
             update = self.update(items.header_key(execution_id), header)
             fate = self.transact([{"Update": update}, *writes, *entries])
             if fate is Fate.DONE:
+                _log_step(execution, change)
                 return True
             current = self.header(execution_id)
             if current is None or (fate is Fate.REFUSED and current.head == head):
@@ -197,3 +203,9 @@ class Ledger:
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
             for future in [pool.submit(write, thing) for thing in things]:
                 future.result()
+
+
+def _log_step(execution: Execution, change: Change) -> None:
+    status = change.set.get("Status", execution.status.value)
+    if status != execution.status.value:
+        logger.info("execution changed", **about(execution), status=status)

@@ -183,6 +183,8 @@ class Job:
     refusal: str | None = None
     # True while the job waits for DRS's quota with a ticket in the queue.
     queued: bool = False
+    # Since when DRS's quotas have had no room for it; stays when it waits for something else meanwhile.
+    queued_since: int | None = None
     # At most vocabulary.MAX_UNKNOWN_WORDS.
     unknown_words: tuple[UnknownWord, ...] = ()
     # The living instances of earlier recoveries that its launch removes, as the history was last told.

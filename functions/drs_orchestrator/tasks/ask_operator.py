@@ -10,7 +10,7 @@ from drs_orchestrator.domain.questions import next_question
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.steering import Stop, StopKind
 from drs_orchestrator.domain.waves import NextWaves
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.fence import driven_execution
 
 
@@ -38,8 +38,7 @@ def ask_operator(app: App, execution: Execution, waves: Sequence[Wave], followin
     if question and app.executions.ask(execution, question):
         logger.info(
             "operator asked",
-            execution_id=execution.execution_id,
-            plan_id=execution.plan_id,
+            **about(execution),
             kind=question.kind.value,
             waves=list(question.wave_names),
             deadline=question.deadline,

@@ -38,6 +38,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     lets nothing more be launched. `trouble` says what kept DRS from being asked, else it is empty and
     retryAfterSeconds is 0: the execution stays POLLING however long that lasts.
     """
+    began = app.timer()
     execution = driven_execution(app, execution_id, generation)
     if execution is None:
         return dict(_SUPERSEDED)
@@ -59,6 +60,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     if current is None:
         return dict(_SUPERSEDED)
     publish_events(app, current)
+    app.metrics.polled(execution, phase.value, app.timer() - began)
     return {
         "outcome": Outcome.CHECKED,
         "phase": phase.value,

@@ -17,7 +17,7 @@ from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.records import Execution, Job
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.domain.statuses import ServerStatus
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.fence import Outcome
 
 # The history's entry about the end has to fit a record; the document names every instance.
@@ -92,7 +92,7 @@ class _Round:
         outcome = place.drs.terminate([seen[instance_id] for instance_id in ready])
         logger.info(
             "drill instances terminated",
-            execution_id=self.execution.execution_id,
+            **about(self.execution),
             instances=ready,
             result=outcome.result.value,
             reason=outcome.reason or None,
@@ -147,8 +147,7 @@ class _Round:
             return _result(Outcome.SUPERSEDED)
         logger.info(
             "drill cleaned up",
-            execution_id=self.execution.execution_id,
-            plan_id=self.execution.plan_id,
+            **about(self.execution),
             terminated=ended.terminated,
             left=ended.left,
         )
@@ -161,7 +160,7 @@ class _Round:
         return self.places[key]
 
     def _about(self, job: Job) -> dict[str, Any]:
-        return {"execution_id": self.execution.execution_id, "wave": job.wave_name, "job_id": job.job_id}
+        return about(self.execution, job.wave_name, job.job_id)
 
 
 @dataclass

@@ -7,7 +7,6 @@ from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.records import Execution, Job, JobUpdate, ServerChange, Wave
 from drs_orchestrator.domain.statuses import ServerStatus, WaveStatus
 from drs_orchestrator.domain.waves import ended_wave, next_waves, stop_reason
-from drs_orchestrator.observability import logger
 
 
 def close_waves(app: App, execution: Execution, waves: Sequence[Wave]) -> list[Wave]:
@@ -66,16 +65,9 @@ def _begun(app: App, execution: Execution, wave: Wave) -> Wave:
 
 
 def save_wave(app: App, execution: Execution, wave: Wave) -> Wave:
-    """The wave with its new status written, and told to the log."""
-    app.executions.save_wave(execution, wave, app.clock())
-    logger.info(
-        "wave changed",
-        execution_id=execution.execution_id,
-        plan_id=execution.plan_id,
-        wave=wave.name,
-        status=wave.status.value,
-        reason=wave.status_reason,
-    )
+    """The wave with its new status written."""
+    if app.executions.save_wave(execution, wave, app.clock()):
+        app.metrics.wave_ended(execution, wave)
     return wave
 
 

@@ -8,7 +8,6 @@ from drs_orchestrator.domain.clean_up import CleanUp
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, WaveStatus
 from drs_orchestrator.domain.waves import execution_outcome
-from drs_orchestrator.observability import logger
 from drs_orchestrator.tasks.fence import Outcome
 from drs_orchestrator.tasks.publish_events import publish_events
 
@@ -37,9 +36,7 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
     also = [app.clean_ups.put(execution, clean_up)] if clean_up else []
     if not app.executions.finish(execution, status, reason, app.clock(), *also):
         return _result(app)
-    logger.info(
-        "execution finished", execution_id=execution_id, plan_id=execution.plan_id, status=status.value, reason=reason
-    )
+    app.metrics.execution_finished(execution, status, app.clock())
     _wind_up(app, app.executions.get(execution_id) or execution)
     return _result(app, status, clean_up)
 

@@ -23,7 +23,7 @@ from drs_orchestrator.domain.progress import refuse
 from drs_orchestrator.domain.records import Execution, Job, ServerChange
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.domain.statuses import ExecutionType, ServerStatus
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 
 
 class Launch(StrEnum):
@@ -46,11 +46,12 @@ def place_of(app: App, job: Job) -> Place:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`retry_after`: the seconds DRS asked to be left alone for, if it did. `no_room`: what DRS's quotas leave no room
-    for, if DRS said so."""
+    for, if DRS said so. `queued`: the job waits for those quotas."""
 
     launch: Launch
     retry_after: int | None = None
     no_room: str | None = None
+    queued: bool = False
 
 
 def launch_job(
@@ -74,6 +75,7 @@ def launch_job(
     try:
         living = living_recoveries(drs.recovery_instances(job.to_launch)) if job.to_launch else ()
     except DrsUnavailable as error:
+        app.metrics.drs_unavailable(throttled=error.throttled)
         reason = f"waiting: DRS can't be asked which of the servers live on recovery instances: {error}"
         return _hold(app, execution, job, reason, retry_after=error.retry_after)
     cleared = _clear(app, execution, job, living)
@@ -92,10 +94,7 @@ def launch_job(
     )
     logger.info(
         "StartRecovery",
-        execution_id=execution.execution_id,
-        plan_id=execution.plan_id,
-        wave=job.wave_name,
-        job_id=outcome.job.job_id if outcome.job else None,
+        **about(execution, job.wave_name, outcome.job.job_id if outcome.job else None),
         result=outcome.result.value,
         reason=outcome.reason,
     )
@@ -138,9 +137,7 @@ def _guard(app: App, execution: Execution, job: Job, living: Sequence[RecoveryIn
         job = saved
         logger.warning(
             "servers guarded",
-            execution_id=execution.execution_id,
-            plan_id=execution.plan_id,
-            wave=job.wave_name,
+            **about(execution, job.wave_name),
             instances=[instance.instance_id for instance in living],
         )
     changes = tuple(
@@ -154,7 +151,7 @@ def _guard(app: App, execution: Execution, job: Job, living: Sequence[RecoveryIn
         for server_id, server in job.servers.items()
         if server.skip_reason is not None
     )
-    app.executions.change_servers(execution, changes, app.clock())
+    app.executions.change_servers(execution, job, changes, app.clock())
     return job
 
 
@@ -173,6 +170,7 @@ def _earlier_launch(app: App, drs: Drs, execution: Execution, job: Job) -> Attem
         found = _find_own(execution, job, seen)
         hidden = _hidden_launch(drs, job, seen, since) if settled and not found else None
     except DrsUnavailable as error:
+        app.metrics.drs_unavailable(throttled=error.throttled)
         return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
     if found:
         return _record(app, execution, job, found)
@@ -203,6 +201,7 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
         refused = app.executions.save_job(execution, replace(job, refusal=outcome.reason))
         return _refuse(app, execution, refused) if refused else Attempt(Launch.SUPERSEDED)
     if outcome.result is StartResult.BUSY:
+        app.metrics.drs_unavailable(throttled=outcome.throttled)
         reason = f"waiting: DRS can't be asked to launch: {outcome.reason}"
         return _hold(app, execution, job, reason, retry_after=outcome.retry_after)
     try:
@@ -220,7 +219,9 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
 
 
 def _refuse(app: App, execution: Execution, job: Job) -> Attempt:
-    app.executions.apply(execution, refuse(job, job.refusal or ""), app.clock())
+    update = refuse(job, job.refusal or "")
+    if app.executions.apply(execution, update, app.clock()):
+        app.metrics.servers_changed(execution, update.changes)
     return Attempt(Launch.REFUSED)
 
 
@@ -231,10 +232,13 @@ def _find_own(execution: Execution, job: Job, seen: Sequence[DrsJob]) -> DrsJob 
 def _hold(
     app: App, execution: Execution, job: Job, reason: str, *, queued: bool = False, retry_after: int | None = None
 ) -> Attempt:
-    held = replace(job, status_reason=reason, queued=queued)
+    since = job.queued_since
+    if queued and since is None:
+        since = app.clock()
+    held = replace(job, status_reason=reason, queued=queued, queued_since=since)
     if app.executions.job(execution, job.key) != held:
         app.executions.save_job(execution, held)
-    return Attempt(Launch.WAITING, retry_after)
+    return Attempt(Launch.WAITING, retry_after, queued=queued)
 
 
 def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Attempt:
@@ -250,5 +254,8 @@ def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Attemp
         )
         data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "RecoveryJobId": drs_job.job_id}
         event = Event(Kind.LAUNCH_STARTED, app.clock(), data={**data, "Servers": len(job.to_launch)})
-        job = app.executions.save_job(execution, launched, event) or app.executions.job(execution, job.key)
+        if saved := app.executions.save_job(execution, launched, event):
+            waited = None if job.queued_since is None else app.clock() - job.queued_since
+            app.metrics.job_launched(execution, waited)
+        job = saved or app.executions.job(execution, job.key)
     return Attempt(Launch.LAUNCHED)

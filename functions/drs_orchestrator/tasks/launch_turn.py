@@ -55,6 +55,8 @@ class Turn:
     def note(self, job: Job, attempt: Attempt) -> None:
         """What came of the job: the next one finds less room, or needn't ask at all."""
         self._no_room = self._no_room or attempt.no_room
+        if attempt.queued:
+            self._app.metrics.job_queued(len(self._ahead) + 1)
         if attempt.launch is Launch.LAUNCHED:
             self._taken += room_of(job)
 

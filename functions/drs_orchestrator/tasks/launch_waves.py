@@ -89,13 +89,14 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     asked = max((attempt.retry_after or 0 for attempt in tried.values()), default=0)
     # Asking DRS for a launch and being put off is asking DRS, too.
     polled = waiting > active
+    launched = sum(attempt.launch is Launch.LAUNCHED for attempt in tried.values())
     current = app.executions.heartbeat(execution, now=app.clock(), polled=polled, troubles=execution.troubles)
     if current is None:
         return dict(_SUPERSEDED)
     publish_events(app, current)
     return {
         "outcome": Outcome.LAUNCHED,
-        "jobsLaunched": sum(attempt.launch is Launch.LAUNCHED for attempt in tried.values()),
+        "jobsLaunched": launched,
         "jobsActive": active,
         "jobsWaiting": waiting,
         "wavesOpen": sum(not wave.status.is_final for wave in waves),

@@ -10,7 +10,7 @@ from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.job import DrsJob, JobObservation
 from drs_orchestrator.domain.progress import asks_for_instances, observe, unknown_launch_actions
 from drs_orchestrator.domain.records import Execution, Job, JobUpdate
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
             known = drs.describe_jobs(job.job_id for job in asked if job.job_id)
         except DrsUnavailable as error:
             trouble = DrsUnavailable(f"DRS in {region} could not be asked: {error}", error.retry_after)
-            logger.warning("DRS unavailable", execution_id=execution.execution_id, region=region, reason=str(error))
+            app.metrics.drs_unavailable(throttled=error.throttled)
+            logger.warning("DRS unavailable", **about(execution), region=region, reason=str(error))
             continue
         for job in asked:
             update = _look(app, drs, execution, job, known.get(job.job_id or ""))
@@ -48,9 +49,8 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
             # A lost race is no loss: whoever was faster saw the same DRS, and the next poll reads its record.
             saved = app.executions.apply(execution, update, app.clock())
             current[job.key] = saved or app.executions.job(execution, job.key)
-            _log(execution, update)
             if saved:
-                _log_unknown_words(execution, job, saved)
+                _tell(app, execution, job, update)
     return Observation(tuple(current.values()), moved, trouble)
 
 
@@ -59,15 +59,15 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
     denied = False
     expects_actions: dict[str, bool | None] = {}
     # Each question for itself: what one operation can't answer now, another may.
-    with _unless_unavailable(execution, job):
+    with _unless_unavailable(app, execution, job):
         if seen and seen.status != "PENDING":
             log = drs.job_log(seen.job_id)
         elif seen is None:
             denied = not drs.has_log(job.job_id or "")
-    with _unless_unavailable(execution, job):
+    with _unless_unavailable(app, execution, job):
         if asks_for_instances(job, seen, log):
             instances = drs.instances_of_job(job.job_id or "", job.servers)
-    with _unless_unavailable(execution, job):
+    with _unless_unavailable(app, execution, job):
         for server_id in unknown_launch_actions(job, seen, execution.execution_type):
             expects_actions[server_id] = drs.expects_launch_actions(server_id)
     limits = app.settings.limits
@@ -78,36 +78,24 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
 
 
 @contextmanager
-def _unless_unavailable(execution: Execution, job: Job) -> Iterator[None]:
+def _unless_unavailable(app: App, execution: Execution, job: Job) -> Iterator[None]:
     try:
         yield
     except DrsUnavailable as error:
-        logger.warning("details unavailable", execution_id=execution.execution_id, job_id=job.job_id, reason=str(error))
+        app.metrics.drs_unavailable(throttled=error.throttled)
+        logger.warning("details unavailable", **about(execution, job.wave_name, job.job_id), reason=str(error))
 
 
-def _log(execution: Execution, update: JobUpdate) -> None:
-    for change in update.changes:
-        if change.status:
-            logger.info(
-                "server changed",
-                execution_id=execution.execution_id,
-                plan_id=execution.plan_id,
-                wave=update.job.wave_name,
-                job_id=update.job.job_id,
-                source_server_id=change.source_server_id,
-                status=change.status.value,
-            )
-
-
-def _log_unknown_words(execution: Execution, before: Job, saved: Job) -> None:
-    """A line for each word that this look was the first to find: whoever's record is saved tells of it, once."""
-    for word in saved.unknown_words[len(before.unknown_words) :]:
+def _tell(app: App, execution: Execution, before: Job, update: JobUpdate) -> None:
+    """What this look found, told by whoever's record is saved. Each unknown word has one line, by its first finder."""
+    job = update.job
+    app.metrics.servers_changed(execution, update.changes)
+    if before.end_time is None and job.end_time is not None:
+        app.metrics.job_ended(app.clock() - job.end_time)
+    for word in job.unknown_words[len(before.unknown_words) :]:
         logger.warning(
             "DRS said a word nobody knows",
-            execution_id=execution.execution_id,
-            plan_id=execution.plan_id,
-            wave=saved.wave_name,
-            job_id=saved.job_id,
+            **about(execution, job.wave_name, job.job_id),
             source_server_id=word.source_server_id,
             kind=word.kind,
             word=word.word,

@@ -6,7 +6,8 @@ from drs_orchestrator.adapters.drs import DrsUnavailable
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.plan import Plan
-from drs_orchestrator.observability import logger
+from drs_orchestrator.domain.records import Execution
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.publish_events import publish_events
 
@@ -26,7 +27,7 @@ def prepare_execution(app: App, execution_id: str, generation: int) -> dict[str,
     if not execution.prepared:
         plan = app.executions.plan(execution_id)
         waves, jobs = lay_out(plan)
-        app.executions.lay_out(execution_id, waves, jobs, _names(app, plan))
+        app.executions.lay_out(execution_id, waves, jobs, _names(app, execution, plan))
         if app.executions.begin_polling(execution) is None and driven_execution(app, execution_id, generation) is None:
             return _result(app, Outcome.SUPERSEDED)
     publish_events(app, execution)
@@ -45,14 +46,15 @@ def _result(app: App, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _names(app: App, plan: Plan) -> dict[str, str]:
+def _names(app: App, execution: Execution, plan: Plan) -> dict[str, str]:
     """The servers' names, for people. Without them the execution is as good, so a silent DRS stops nothing."""
     names: dict[str, str] = {}
     for wave in plan.waves:
         try:
             found = app.drs.at(wave.account_id, wave.region).names(server.source_server_id for server in wave.servers)
         except DrsUnavailable as error:
-            logger.warning("names unavailable", plan_id=plan.plan_id, wave=wave.name, reason=str(error))
+            app.metrics.drs_unavailable(throttled=error.throttled)
+            logger.warning("names unavailable", **about(execution, wave.name), reason=str(error))
         else:
             names |= found
     return names

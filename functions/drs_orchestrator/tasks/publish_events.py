@@ -10,7 +10,7 @@ from typing import Any
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.notices import MAX_FAILED_SERVERS, Facts, Notice, notice, notice_type
 from drs_orchestrator.domain.records import Execution
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 
 
 def publish_events(app: App, execution: Execution) -> bool:
@@ -27,7 +27,7 @@ def publish_events(app: App, execution: Execution) -> bool:
     delivery = app.bus.put(notices)
     done = execution.head.count if delivery.trouble is None else notices[delivery.taken].number - 1
     if delivery.trouble is not None:
-        logger.warning("events not published yet", execution_id=execution.execution_id, reason=delivery.trouble)
+        logger.warning("events not published yet", **about(execution), reason=delivery.trouble)
     if done > execution.published:
         app.executions.mark_published(execution, done)
     return delivery.trouble is None
@@ -44,9 +44,7 @@ def _notices(app: App, execution: Execution, entries: Iterable[Mapping[str, Any]
             facts = facts or _facts(app, execution)
             told = notice(entry, facts)
         except (LookupError, TypeError, ValueError):
-            logger.exception(
-                "history entry can't be announced", execution_id=execution.execution_id, number=entry.get("Number")
-            )
+            logger.exception("history entry can't be announced", **about(execution), number=entry.get("Number"))
         else:
             notices += [told] if told else []
     return notices

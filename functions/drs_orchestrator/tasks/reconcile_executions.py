@@ -4,15 +4,16 @@ stand still, and announce what nobody has announced yet.
 Safe to run twice, late, or beside itself: a takeover is one conditional write, and a driver's name starts once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from drs_orchestrator.adapters.drivers import DriverState
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.history import RECONCILER, Event, Kind
+from drs_orchestrator.domain.pulse import pulse
 from drs_orchestrator.domain.records import Execution
-from drs_orchestrator.domain.statuses import ExecutionStatus
-from drs_orchestrator.observability import logger
+from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.observe_jobs import observe_jobs
 from drs_orchestrator.tasks.publish_events import publish_events
 
@@ -38,20 +39,36 @@ def reconcile_executions(app: App, only: str | None = None) -> dict[str, int]:
     """How many executions got which verdict, as `{verdict: count}`. One that fails never stops the others."""
     counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
     reconciled = []
+    seen: list[Execution] = []
     for execution_id in [only] if only else list(_unfinished(app)):
         try:
-            verdict = _reconcile(app, execution_id)
+            verdict = Verdict.ENDED
+            if execution := app.executions.get(execution_id):
+                seen.append(execution)
+                verdict = _reconcile(app, execution)
         except Exception:  # noqa: BLE001 - one broken execution must never keep the others from being reconciled
             logger.exception("execution could not be reconciled", execution_id=execution_id)
             verdict = Verdict.FAILED
         else:
             reconciled.append(execution_id)
         counts[verdict.value] += 1
-        if verdict in (Verdict.STARTED, Verdict.REPLACED):
-            logger.warning("execution has a new driver", execution_id=execution_id, verdict=verdict.value)
+    _measure(app, counts)
+    if not only:
+        _sweep(app, seen)
     # Last, because a bus that does not answer must not keep anybody from being reconciled.
     _announce(app, reconciled if only else [*reconciled, *app.executions.ids_of_unpublished()])
     return counts
+
+
+def _measure(app: App, counts: Mapping[str, int]) -> None:
+    app.metrics.reconciled(reconciled=counts[Verdict.STARTED] + counts[Verdict.REPLACED], failed=counts[Verdict.FAILED])
+
+
+def _sweep(app: App, seen: Iterable[Execution]) -> None:
+    """Tell how all executions are doing, and how long ago a drill last succeeded."""
+    now = app.clock()
+    drilled = app.executions.last_completed(ExecutionType.DRILL)
+    app.metrics.swept(pulse(seen, now, app.settings.stuck_after_seconds), None if drilled is None else now - drilled)
 
 
 def _unfinished(app: App) -> Iterable[str]:
@@ -66,10 +83,14 @@ def _ids(app: App) -> Iterator[str]:
     yield from app.clean_ups.open_ids()
 
 
-def _reconcile(app: App, execution_id: str) -> Verdict:
-    execution = app.executions.get(execution_id)
-    if execution is None:
-        return Verdict.ENDED
+def _reconcile(app: App, execution: Execution) -> Verdict:
+    verdict = _verdict(app, execution)
+    if verdict in (Verdict.STARTED, Verdict.REPLACED):
+        logger.warning("execution has a new driver", **about(execution), verdict=verdict.value)
+    return verdict
+
+
+def _verdict(app: App, execution: Execution) -> Verdict:
     if execution.status.is_final:
         return _reconcile_clean_up(app, execution)
     state = app.drivers.state(execution)
@@ -125,7 +146,7 @@ def _note_standstill(app: App, execution: Execution) -> None:
     verdict = f"nothing has moved for {(app.clock() - execution.moved_time) // 60} minutes"
     data = {"Verdict": verdict, "Since": execution.moved_time}
     if app.executions.note(execution, Event(Kind.STOOD_STILL, app.clock(), RECONCILER, data=data)):
-        logger.warning("execution stands still", execution_id=execution.execution_id, since=execution.moved_time)
+        logger.warning("execution stands still", **about(execution), since=execution.moved_time)
 
 
 def _announce(app: App, execution_ids: Iterable[str]) -> None:

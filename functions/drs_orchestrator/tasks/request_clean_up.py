@@ -8,7 +8,7 @@ from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionType
 from drs_orchestrator.errors import Conflict, NotFound, ServiceBusy
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.operators import read_operator
 
 
@@ -34,7 +34,7 @@ def request_clean_up(app: App, execution_id: str, request: object, by: str) -> d
         app.drivers.start(successor)
     except (ClientError, BotoCoreError):
         # It is recorded, so it will be done: the reconciler starts what nobody drives.
-        logger.exception("the driver could not be started yet", execution_id=execution_id)
+        logger.exception("the driver could not be started yet", **about(execution))
     return {
         "executionId": execution_id,
         "status": clean_up.status.value,

@@ -18,7 +18,7 @@ from drs_orchestrator.domain.preflight import Finding, with_skips
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.errors import Conflict
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.manage_plans import get_plan
 from drs_orchestrator.tasks.preflight import examine, locked_servers
 from drs_orchestrator.tasks.resolve_tags import resolve_tags
@@ -91,13 +91,13 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         return _first_answer(app, client_token)
     logger.info(
         "execution started",
-        execution_id=execution.execution_id,
-        plan_id=plan.plan_id,
+        **about(execution),
         type=request.execution_type.value,
         started_by=caller,
         replace_live=request.replace_live,
         skip_approvals=request.skip_approvals,
     )
+    app.metrics.execution_started(execution)
     _start_driver(app, execution)
     return {"executionId": execution.execution_id, "status": execution.status.value}
 
@@ -167,7 +167,7 @@ def _start_driver(app: App, execution: Execution) -> None:
         app.drivers.start(execution)
     except (ClientError, BotoCoreError):
         # The execution is recorded, so it will run: the reconciler starts what nobody drives.
-        logger.exception("the driver could not be started yet", execution_id=execution.execution_id)
+        logger.exception("the driver could not be started yet", **about(execution))
 
 
 def _new_id(now: int) -> str:

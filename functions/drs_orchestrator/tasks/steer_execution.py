@@ -16,7 +16,7 @@ from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.steering import PauseRequest, QuestionKind, Stop, StopKind
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.operators import Operator, fault, read_operator
 
 # How often a decision that met a change of the execution is made again on what it has become.
@@ -168,7 +168,7 @@ def _wake(app: App, execution: Execution) -> None:
     try:
         app.drivers.wake(execution.task_token)
     except (ClientError, BotoCoreError):
-        logger.exception("the driver could not be woken yet", execution_id=execution.execution_id)
+        logger.exception("the driver could not be woken yet", **about(execution))
 
 
 def _wave(app: App, execution: Execution, name: str) -> Wave:
