@@ -110,24 +110,24 @@ def walk(
     """Run the machine on its input. `jitter` draws from 0 to 1 for delays of full jitter; `enter` is told the name of
     each state that is entered; `name` is the execution's, which its callback tokens begin with."""
     tokens = (f"{name}#{number}" for number in count(1))
-    name = definition["StartAt"]
+    current = definition["StartAt"]
     while True:
-        enter(name)
-        state = definition["States"][name]
+        enter(current)
+        state = definition["States"][current]
         match state["Type"]:
             case "Task":
-                data, name = yield from _task(state, data, jitter, tokens)
+                data, current = yield from _task(state, data, jitter, tokens)
             case "Choice":
-                name = next((rule["Next"] for rule in state["Choices"] if _holds(rule, data)), state["Default"])
+                current = next((rule["Next"] for rule in state["Choices"] if _holds(rule, data)), state["Default"])
             case "Wait":
                 yield Pause(_at(state["SecondsPath"], data))
-                name = state["Next"]
+                current = state["Next"]
             case "Succeed":
-                return End(name, succeeded=True)
+                return End(current, succeeded=True)
             case "Fail":
-                return End(name, succeeded=False)
+                return End(current, succeeded=False)
             case other:
-                raise Unsupported(f"{name}: {other}")
+                raise Unsupported(f"{current}: {other}")
 
 
 def _task(

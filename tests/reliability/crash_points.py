@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.reliability.oracle import Started, all_ended, faults_of
+from tests.reliability.oracle import FINAL, Started, all_ended, clean_up_of, faults_of
 from tests.reliability.world import REGION, AwsCall, Interference, World
 
 HOURS = 3600.0
@@ -16,11 +16,13 @@ HOURS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`start` puts servers, plans and clients into a world and returns the list that accepted starts are noted in."""
+    """`start` puts servers, plans and clients into a world and returns the list that accepted starts are noted in;
+    `is_over`: whether nothing more is to come."""
 
     name: str
     start: Callable[[World], list[Started]]
     parameters: dict[str, str] = field(default_factory=dict)
+    is_over: Callable[[World, list[Started]], bool] = all_ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def run(scenario: Scenario, crash: Crash) -> tuple[World, list[str]]:
     world = World(interference, **scenario.parameters)
     interference.world = world
     started = scenario.start(world)
-    if not world.run(12 * HOURS, lambda: bool(started) and all_ended(world, started)):
+    if not world.run(12 * HOURS, lambda: bool(started) and scenario.is_over(world, started)):
         return world, [f"still running after 12 hours: {world.records.executions}"]
     # Whoever was superseded or comes late may still act; nothing of what is recorded may change.
     documents = [world.show(each.execution_id) for each in started]
@@ -158,6 +160,23 @@ class Client:
             self.world.at(10.0, self.ask)
 
 
+@dataclass(slots=True)
+class Operator:
+    """Somebody who wants one thing done to an execution once its document is as `when` says, and asks until it is."""
+
+    world: World
+    started: list[Started]
+    action: str
+    when: Callable[[dict[str, Any]], bool]
+
+    def look(self) -> None:
+        self.world.at(20.0, self.look)
+        for each in self.started:
+            if self.when(self.world.show(each.execution_id)):
+                body = {"Reason": "the scenario says so"}
+                self.world.api("POST", f"/executions/{each.execution_id}/{self.action}", body)
+
+
 def _with(world: World, plan: dict[str, Any], execution_type: str, **servers: Any) -> list[Started]:
     numbers = [each["SourceServerId"] for each_wave in plan["Waves"] for each in each_wave["Servers"]]
     world.simulator.use_profile(BRISK)
@@ -233,6 +252,47 @@ def _handed_over(world: World) -> list[Started]:
     return _with(world, plan, "DRILL")
 
 
+def _approved(world: World) -> list[Started]:
+    """Two waves, the second waits for approval."""
+    waves = [wave("database", server(1)), wave("web", server(2), ApprovalBefore=True)]
+    started = _with(world, {"PlanId": "approved", "Name": "Approved", "Waves": waves}, "RECOVERY")
+    world.at(30.0, Operator(world, started, "approve", lambda document: "Question" in document).look)
+    return started
+
+
+def _cancelled(world: World) -> list[Started]:
+    """Stopped while the first of two waves is in flight."""
+    waves = [wave("database", server(1)), wave("web", server(2))]
+    started = _with(world, {"PlanId": "cancelled", "Name": "Cancelled", "Waves": waves}, "DRILL")
+
+    def is_in_flight(document: dict[str, Any]) -> bool:
+        return document["Waves"][0]["Status"] == "LAUNCHING" and "Stop" not in document
+
+    world.at(15.0, Operator(world, started, "cancel", is_in_flight).look)
+    return started
+
+
+def _cleaned_up(world: World) -> list[Started]:
+    waves = [wave("all", server(1), server(2)), wave("beside", server(3), DependsOn=[])]
+    plan = {"PlanId": "cleaned-up", "Name": "Cleaned up at once", "Cleanup": "IMMEDIATE", "Waves": waves}
+    return _with(world, plan, "DRILL")
+
+
+def _cleaned_up_by_hand(world: World) -> list[Started]:
+    plan = {"PlanId": "by-hand", "Name": "Cleaned up by hand", "Waves": [wave("all", server(1), server(2))]}
+    started = _with(world, plan, "DRILL")
+
+    def is_left(document: dict[str, Any]) -> bool:
+        return document["Status"] in FINAL and "CleanUp" not in document
+
+    world.at(60.0, Operator(world, started, "cleanup", is_left).look)
+    return started
+
+
+def _all_cleaned_up(world: World, started: list[Started]) -> bool:
+    return all(clean_up_of(world, each.execution_id) == "CLEANED_UP" for each in started)
+
+
 SMALL = Scenario("drill of two waves, one server fails", _drill)
 SCENARIOS = [
     SMALL,
@@ -241,4 +301,8 @@ SCENARIOS = [
     Scenario("the same, and the reconciler comes late", _abandoned),
     Scenario("DRS refuses a launch once", _refused),
     Scenario("handed over every second poll", _handed_over, {"MaxPollsPerDriver": "2"}),
+    Scenario("a wave waits for approval", _approved),
+    Scenario("cancelled with a job in flight", _cancelled),
+    Scenario("a drill that cleans up at once", _cleaned_up, is_over=_all_cleaned_up),
+    Scenario("a drill cleaned up by hand", _cleaned_up_by_hand, is_over=_all_cleaned_up),
 ]

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from drs_simulator import limits
 from drs_simulator.errors import ConnectionDropped, DrsError
 from drs_simulator.simulator import Caller
-from tests.reliability.crash_points import Client, server_id
-from tests.reliability.oracle import FINAL, Started, faults_of
+from tests.reliability.crash_points import server_id
+from tests.reliability.oracle import FINAL, Started, all_ended, faults_of
 from tests.reliability.world import ACCOUNT, EXECUTION_TABLE, REGION, AwsCall, Interference, World
 
 HOUR = 3600.0
@@ -28,6 +28,8 @@ _LONGEST_HANG = 200.0
 # A ticket lapses when its owner has been silent for as long as a driver may be.
 _TICKET_SECONDS = 900.0
 _QUEUE_CHECK_SECONDS = 1200.0
+# How often somebody looks, once the trouble is over, whether an execution waits for an answer.
+_ATTENTION_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,6 @@ class History:
     random: Random = field(init=False)
     world: World = field(init=False)
     trouble: float = field(init=False)
-    started: list[Started] = field(default_factory=list)
     clients: list["_Starter"] = field(default_factory=list)
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
     places: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -164,23 +165,46 @@ class History:
             world.at(self.random.uniform(0, self.trouble), self._add_fault)
         for _ in range(self.random.choice([0, 2, 5, 12])):
             world.at(self.random.uniform(0, self.trouble), self._act)
+        for _ in range(self.random.choice([0, 2, 5, 12])):
+            world.at(self.random.uniform(0, self.trouble), self._steer)
         world.at(self.trouble, self._end_of_trouble)
         world.at(_QUEUE_CHECK_SECONDS, self._check_queue)
         world.run(self.trouble + 1)
         if not world.run(12 * HOUR, self._is_over):
             return [f"still running 12 hours after the trouble: {world.records.executions}"]
-        documents = [world.show(each.execution_id) for each in self.started]
+        started = self.started()
+        documents = [world.show(each.execution_id) for each in started]
         world.run(1200)
-        faults = faults_of(world, self.started)
-        if documents != [world.show(each.execution_id) for each in self.started]:
+        faults = faults_of(world, started)
+        if lost := {client.accepted for client in self.clients} - {None, *world.records.executions}:
+            faults.append(f"accepted and not recorded: {lost}")
+        if documents != [world.show(each.execution_id) for each in started]:
             faults.append("a document changed after the end")
+        if world.running_drivers():
+            # One that waits for a decision, and whose token a rogue driver's has replaced, looks again after a day.
+            world.reconciler_enabled = False
+            world.run(24 * HOUR)
         if running := world.running_drivers():
             faults.append(f"drivers still running: {running}")
         return faults
 
     def _is_over(self) -> bool:
+        if not all(client.is_done for client in self.clients):
+            return False
         ended = all(statuses[-1] in FINAL for statuses in self.world.records.executions.values())
-        return ended and all(client.is_done for client in self.clients)
+        return ended and all_ended(self.world, self.started())
+
+    def started(self) -> list[Started]:
+        """Every execution there is, with the plan as it was taken."""
+        items = self.world.dynamodb.tables[EXECUTION_TABLE].items
+        found = []
+        for execution_id in self.world.records.executions:
+            header = items[execution_id, "EXECUTION"]
+            pieces = sorted(record for of, record in items if of == execution_id and record.startswith("PLAN#"))
+            plan = json.loads("".join(items[execution_id, piece]["Text"]["S"] for piece in pieces))
+            retry_of = header.get("RetryOf", {}).get("S")
+            found.append(Started(execution_id, header["ExecutionType"]["S"], plan, retry_of))
+        return found
 
     def _say(self, what: str) -> None:
         self.events.append((self.world.now, what))
@@ -247,8 +271,15 @@ class History:
             if chance.random() < 0.5:
                 names = [earlier["WaveName"] for earlier in waves]
                 wave["DependsOn"] = chance.sample(names, chance.randint(0, len(names)))
+            wave |= chance.choice([{}, {}, {}, {"ApprovalBefore": True}])
+            wave |= chance.choice([{}, {}, {"OnFailure": "CONTINUE"}, {"OnFailure": "PAUSE"}])
+            wave |= {"MinimumLaunched": minimum} if (minimum := chance.choice([None, None, None, 1, "60%"])) else {}
             waves.append(wave)
         plan = {"PlanId": plan_id, "Name": f"Drawn {self.random.random()}", "Waves": waves}
+        plan |= chance.choice([{}, {}, {"Cleanup": "IMMEDIATE"}, {"Cleanup": chance.choice([1, 20])}])
+        if chance.random() < 0.4:
+            plan["ApprovalTimeoutMinutes"] = chance.choice([1, 10, 60])
+            plan["OnApprovalTimeout"] = chance.choice(["REJECT", "CONTINUE"])
         status, answer = self.world.api("PUT", f"/plans/{plan_id}", plan)
         self._say(f"PUT {plan_id}: {status}")
         if status in (200, 201):
@@ -262,9 +293,51 @@ class History:
         if self.plans:
             plan = self.plans[self.random.choice(sorted(self.plans))]
             execution_type = self.random.choice(["DRILL", "RECOVERY"])
-            self._say(f"start {number} of {plan['PlanId']} as {execution_type}")
-            self.clients.append(_Starter(self.world, plan, execution_type, f"token-{number}", self.started))
-            self.clients[-1].ask()
+            request = {"PlanId": plan["PlanId"], "ExecutionType": execution_type, "ClientToken": f"token-{number}"}
+            if execution_type == "RECOVERY" and self.random.random() < 0.2:
+                request["ReplaceLive"] = plan["PlanId"]
+            self._say(f"start {number}: {request}")
+            self._ask("/executions", request)
+
+    def _ask(self, path: str, request: dict[str, Any]) -> None:
+        self.clients.append(_Starter(self.world, path, request))
+        self.clients[-1].ask()
+
+    def _steer(self) -> None:
+        """An operator decides something about an execution, sensible at the time or not, and perhaps says it twice."""
+        if not self.world.records.executions:
+            return
+        chance = self.random
+        execution_id = chance.choice(sorted(self.world.records.executions))
+        actions = ["approve", "approve", "resume", "resume", "reject", "pause", "pause", "cancel"]
+        action = chance.choice([*actions, "skip-wave", "skip-wave", "cleanup", "cleanup", "retry"])
+        if action == "retry":
+            self._say(f"retry {execution_id}")
+            self._ask(f"/executions/{execution_id}/retry", {"ClientToken": f"token-{len(self.clients)}-again"})
+            return
+        body: dict[str, Any] | None = chance.choice([None, {"Reason": "drawn"}, {"Reason": "drawn"}])
+        if action == "skip-wave":
+            body = {"WaveName": f"wave-{chance.randint(0, 3)}"}
+        for _ in range(chance.choice([1, 1, 2])):
+            status, answer = self.world.api("POST", f"/executions/{execution_id}/{action}", body)
+            self._say(f"{action} {execution_id} {body}: {status} {answer}")
+
+    def _attend(self) -> None:
+        """Somebody answers every question that is open, and takes every pause back."""
+        self.world.at(_ATTENTION_SECONDS, self._attend)
+        for execution_id, statuses in self.world.records.executions.items():
+            if statuses[-1] in FINAL:
+                continue
+            document = self.world.show(execution_id)
+            if question := document.get("Question"):
+                action = "approve" if question["Kind"] == "APPROVAL" else "resume"
+                action = self.random.choice([action, action, action, "reject"])
+            elif "PauseRequested" in document:
+                action = "resume"
+            else:
+                continue
+            status, _ = self.world.api("POST", f"/executions/{execution_id}/{action}", {"Reason": "attended to"})
+            self._say(f"{action} {execution_id}: {status}")
 
     def _act(self) -> None:
         actions = [
@@ -308,7 +381,7 @@ class History:
 
     def _repeat_a_task(self) -> None:
         """Lambda may deliver an event twice, and late."""
-        names = ("PrepareExecution", "LaunchWaves", "CheckDrs", "FinishExecution", "HandOverExecution")
+        names = ("PrepareExecution", "LaunchWaves", "CheckDrs", "FinishExecution", "HandOverExecution", "CleanUpDrill")
         payload = self._payload()
         if payload:
             function = f"{self.random.choice(names)}Function"
@@ -375,8 +448,8 @@ class History:
             self._say(f"console {operation} {request}")
 
     def _look(self) -> None:
-        for each in self.started:
-            self.world.show(each.execution_id)
+        for execution_id in self.world.records.executions:
+            self.world.show(execution_id)
 
     # -- DRS's troubles ------------------------------------------------------------------------------------------------
 
@@ -428,6 +501,7 @@ class History:
         self.world.dynamodb.index_lag = 0.0
         self._resume_the_reconciler()
         self.world.at(HOUR, self._give_up_stuck_jobs)
+        self.world.at(_ATTENTION_SECONDS, self._attend)
 
     def _give_up_stuck_jobs(self) -> None:
         """DRS comes to an end even with the launches that were stuck: they have failed."""
@@ -461,22 +535,22 @@ class History:
 
 
 @dataclass(slots=True)
-class _Starter(Client):
-    """A client that gives up in the end (another execution holds its servers), and notes the plan as it was taken."""
+class _Starter:
+    """A client that repeats its request for a start until it is answered, and gives up in the end: another execution
+    may hold its servers. `accepted`: the execution it was promised."""
 
+    world: World
+    path: str
+    request: dict[str, Any]
+    accepted: str | None = None
     is_done: bool = False
+    tries: int = 0
 
     def ask(self) -> None:
-        request = {"PlanId": self.plan["PlanId"], "ExecutionType": self.execution_type, "ClientToken": self.token}
         self.tries += 1
-        status, answer = self.world.api("POST", "/executions", request)
+        status, answer = self.world.api("POST", self.path, self.request)
         if status == 202:
-            execution_id = answer["executionId"]
-            items = self.world.dynamodb.tables[EXECUTION_TABLE].items
-            pieces = sorted(record for of, record in items if of == execution_id and record.startswith("PLAN#"))
-            plan = json.loads("".join(items[execution_id, piece]["Text"]["S"] for piece in pieces))
-            if execution_id not in {each.execution_id for each in self.started}:
-                self.started.append(Started(execution_id, self.execution_type, plan))
+            self.accepted = answer["executionId"]
         if status in (202, 400, 404) or self.tries >= 30:
             self.is_done = True
         else:

@@ -7,14 +7,17 @@ with it, and the waves' and the execution's statuses are worked out again from t
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
+from math import ceil, inf
 from typing import Any
 
+from drs_orchestrator.domain.history import Head, find_break
 from drs_simulator.worlds import Job as DrsJob
-from drs_simulator.worlds import Participant
+from drs_simulator.worlds import Participant, value_at
 from tests.reliability.world import ACCOUNT, EXECUTION_TABLE, RANK, World
 
-FINAL = ("COMPLETED", "PARTIAL", "FAILED")
+FINAL = ("COMPLETED", "PARTIAL", "FAILED", "CANCELLED")
 EXECUTION_TAG, WAVE_TAG, CHUNK_TAG = (f"drs-orchestrator:{name}" for name in ("execution-id", "wave", "chunk"))
 _MAY_BE_TRIED_AGAIN = (
     "ConflictException",
@@ -22,6 +25,19 @@ _MAY_BE_TRIED_AGAIN = (
     "ThrottlingException",
     "InternalServerException",
 )
+# What the history says of an operator's word, by what was asked of the API.
+_WORDS = {
+    "approve": "Approved",
+    "resume": "Resumed",
+    "reject": "Rejected",
+    "pause": "PauseRequested",
+    "cancel": "CancelRequested",
+    "skip-wave": "WaveSkipRequested",
+    "cleanup": "CleanUpRequested",
+}
+# How old an answer of DRS's may be (the fault `stale`), and how long a start may take from its request to its record.
+_STALE_SECONDS = 60.0
+_LAUNCH_ACTIONS_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +47,19 @@ class Started:
     execution_id: str
     execution_type: str
     plan: dict[str, Any]
+    retry_of: str | None = None
 
 
 def all_ended(world: World, started: list[Started]) -> bool:
-    return all(world.records.executions.get(each.execution_id, [""])[-1] in FINAL for each in started)
+    """Whether every execution has its final status, and no clean-up is due or under way."""
+    ended = all(world.records.executions.get(each.execution_id, [""])[-1] in FINAL for each in started)
+    return ended and all(clean_up_of(world, each.execution_id) != "CLEANING_UP" for each in started)
+
+
+def clean_up_of(world: World, execution_id: str) -> str | None:
+    """The status of its clean-up; None when there is none."""
+    record = world.dynamodb.tables[EXECUTION_TABLE].items.get((execution_id, "CLEANUP"))
+    return record["Status"]["S"] if record else None
 
 
 def faults_of(world: World, started: list[Started]) -> list[str]:
@@ -49,15 +74,15 @@ def faults_of(world: World, started: list[Started]) -> list[str]:
 
 
 def _shared_servers(world: World, started: list[Started]) -> Iterator[str]:
-    """A server belongs to one execution at a time."""
+    """A server belongs to one execution at a time; one that is skipped from the start belongs to none."""
     held: dict[tuple[str, str, str], list[tuple[float, float, str]]] = defaultdict(list)
     for each in started:
-        document = world.show(each.execution_id)
-        for wave in document["Waves"]:
+        life = world.records.lives[each.execution_id]
+        for wave in each.plan["Waves"]:
             for server in wave["Servers"]:
-                key = (wave.get("AccountId", ACCOUNT), wave["Region"], server["SourceServerId"])
-                life = world.records.lives[each.execution_id]
-                held[key].append((life[0], life[-1], each.execution_id))
+                if "SkipReason" not in server:
+                    key = (wave.get("AccountId", ACCOUNT), wave["Region"], server["SourceServerId"])
+                    held[key].append((life[0], life[-1], each.execution_id))
     for (_, _, server_id), times in held.items():
         for earlier, later in pairwise(sorted(times)):
             if later[0] < earlier[1]:
@@ -75,16 +100,30 @@ def _locks(world: World) -> Iterator[str]:
                 yield f"{partition} is held by {owner}, which is {statuses[-1]}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """What a server may be recorded as; `actions`: what its launch actions may be, None where they don't matter."""
+
+    statuses: frozenset[str]
+    actions: frozenset[str] | None = None
+
+
 class _Judge:
     def __init__(self, world: World, started: Started) -> None:
         self.world = world
+        self.records = world.records
         self.started = started
-        self.document = world.show(started.execution_id)
+        self.id = started.execution_id
+        self.document = world.show(self.id)
+        self.ended = self.records.lives[self.id][-1]
+        self.history = self.records.history[self.id]
         self.jobs: dict[tuple[int, int], list[DrsJob]] = defaultdict(list)
         for each in world.simulator.worlds.values():
             for job in each.jobs.values():
-                if job.type == "LAUNCH" and job.tags.get(EXECUTION_TAG) == started.execution_id:
+                if job.type == "LAUNCH" and job.tags.get(EXECUTION_TAG) == self.id:
                     self.jobs[int(job.tags[WAVE_TAG]), int(job.tags[CHUNK_TAG])].append(job)
+        self.own = {job.id for jobs in self.jobs.values() for job in jobs}
+        self.begun = {wave for wave, _ in self.jobs}
 
     def faults(self) -> list[str]:
         found = [
@@ -92,10 +131,15 @@ class _Judge:
             *self._adopted_wrongly(),
             *(fault for wave in range(len(self.document["Waves"])) for fault in self._wave(wave)),
             *self._order(),
+            *(fault for key, jobs in self.jobs.items() for job in jobs for fault in self._launch(key, job)),
             *self._execution(),
             *self._announcements(),
+            *self._stop(),
+            *self._clean_up(),
+            *self._history(),
+            *self._retry(),
         ]
-        return [f"{self.started.execution_id}: {fault}" for fault in found]
+        return [f"{self.id}: {fault}" for fault in found]
 
     def _launched_twice(self) -> Iterator[str]:
         for (wave, chunk), jobs in self.jobs.items():
@@ -105,77 +149,170 @@ class _Judge:
         yield from (f"{server} was launched {count} times" for server, count in launches.items() if count > 1)
 
     def _adopted_wrongly(self) -> Iterator[str]:
-        own = {job.id for jobs in self.jobs.values() for job in jobs}
         for wave in self.document["Waves"]:
             for job in wave["Jobs"]:
-                if job.get("RecoveryJobId", None) not in {None, *own}:
+                if job.get("RecoveryJobId", None) not in {None, *self.own}:
                     yield f"wave {wave['WaveName']} has the job {job['RecoveryJobId']}, which is not its own"
+
+    # -- servers and waves ---------------------------------------------------------------------------------------------
 
     def _wave(self, index: int) -> Iterator[str]:
         wave, planned = self.document["Waves"][index], self.started.plan["Waves"][index]
-        expected: list[tuple[str, str]] = []
         if [server["SourceServerId"] for server in wave["Servers"]] != sorted(
             server["SourceServerId"] for server in planned["Servers"]
         ):
             yield f"wave {wave['WaveName']} has other servers than its plan"
             return
-        impacts = {server["SourceServerId"]: server.get("Impact", "CRITICAL") for server in planned["Servers"]}
+        plans = {server["SourceServerId"]: server for server in planned["Servers"]}
         for server in wave["Servers"]:
-            status, actions = self._truth(index, server["SourceServerId"], wave["Status"])
-            expected.append((status, impacts[server["SourceServerId"]]))
-            yield from self._server(server, status, actions)
-        status = _wave_status(expected)
+            yield from self._server(server, self._truth(index, plans[server["SourceServerId"]]))
+        status = _wave_status(self._fates(index), _minimum(planned))
         if wave["Status"] != status:
             yield f"wave {wave['WaveName']} is {wave['Status']}, its servers make it {status}"
 
-    def _truth(self, wave: int, server_id: str, wave_status: str) -> tuple[str, str | None]:
-        """What DRS did with the server in the end: its status, and that of its launch actions in a RECOVERY."""
+    def _fates(self, index: int) -> list[tuple[str, str]]:
+        """(status, impact) of each server of the wave; the statuses are judged one by one elsewhere."""
+        impacts = {
+            server["SourceServerId"]: server.get("Impact", "CRITICAL")
+            for server in self.started.plan["Waves"][index]["Servers"]
+        }
+        servers = self.document["Waves"][index]["Servers"]
+        return [(server["Status"], impacts[server["SourceServerId"]]) for server in servers]
+
+    def _truth(self, wave: int, planned: dict[str, Any]) -> _Truth:
+        """What became of the server, by what DRS did with it and by what kept it from being launched."""
+        server_id = planned["SourceServerId"]
         for (of_wave, _), jobs in self.jobs.items():
             if of_wave == wave and jobs and server_id in jobs[0].participants:
                 return self._launched(jobs[0].participants[server_id])
+        skipped = frozenset({"SKIPPED"})
+        if "SkipReason" in planned:
+            may_be = planned.get("Impact") == "OPTIONAL" and self._hindered_at_start(wave, server_id)
+            return _Truth(skipped if may_be else frozenset({"never launched, for no reason before the start"}))
+        stopped = self._is_called_off(wave)
         if self._was_refused(wave, server_id):
-            return "FAILED", None
-        return "SKIPPED" if wave_status == "SKIPPED" else "never launched", None
+            # Whoever heard the refusal may have died before it could be recorded.
+            return _Truth(frozenset({"FAILED"}) | (skipped if stopped else frozenset()))
+        if stopped or self._lives_on(wave, server_id, self.records.asked[self.id], self._skipped_at(server_id)):
+            return _Truth(skipped)
+        return _Truth(frozenset({"never launched"}))
 
-    def _launched(self, participant: Participant) -> tuple[str, str | None]:
+    def _launched(self, participant: Participant) -> _Truth:
         if participant.status[-1][1] != "LAUNCHED":
-            return "FAILED", None
+            return _Truth(frozenset({"FAILED"}))
         if self.started.execution_type == "DRILL":
-            return "LAUNCHED", None
-        runs = [(run.status[-1][1], run.action["optional"]) for run in participant.runs]
-        bad = [optional for status, optional in runs if status != "SUCCEEDED"]
-        actions = "COMPLETED" if runs else "NOT_CONFIGURED"
+            return _Truth(frozenset({"LAUNCHED"}))
+        bad = [run for run in participant.runs if value_at(run.status, self.ended) != "SUCCEEDED"]
+        actions = {"COMPLETED" if participant.runs else "NOT_CONFIGURED"}
         if bad:
-            actions = "TIMED_OUT" if any(status == "IN_PROGRESS" for status, _ in runs) else "FAILED"
-        return ("FAILED" if any(not optional for optional in bad) else "LAUNCHED"), actions
+            # One that did not end in time has timed out, whatever became of it after that.
+            late = any(value_at(run.status, run.began + _LAUNCH_ACTIONS_SECONDS) == "IN_PROGRESS" for run in bad)
+            still = any(value_at(run.status, self.ended) == "IN_PROGRESS" for run in bad)
+            actions = {"TIMED_OUT"} if still else {"TIMED_OUT", "FAILED"} if late else {"FAILED"}
+        failed = any(not run.action["optional"] for run in bad)
+        return _Truth(frozenset({"FAILED" if failed else "LAUNCHED"}), frozenset(actions))
 
     def _was_refused(self, wave: int, server_id: str) -> bool:
         """Whether DRS's last word to the launch of this server was a definite no."""
         answers = [
             call.error_code
             for call in self.world.simulator.calls.listed("StartRecovery")
-            if call.request.get("tags", {}).get(EXECUTION_TAG) == self.started.execution_id
+            if call.request.get("tags", {}).get(EXECUTION_TAG) == self.id
             and call.request["tags"][WAVE_TAG] == str(wave)
             and server_id in {server["sourceServerID"] for server in call.request["sourceServers"]}
         ]
         return bool(answers and answers[-1] and answers[-1] not in _MAY_BE_TRIED_AGAIN)
 
-    def _server(self, server: dict[str, Any], status: str, actions: str | None) -> Iterator[str]:
+    def _skipped_at(self, server_id: str) -> float:
+        return self.records.skipped.get((self.id, server_id), -inf)
+
+    def _hindered_at_start(self, wave: int, server_id: str) -> bool:
+        """Whether another execution held the server when this one was started, or it lived on a recovery instance."""
+        since, until = self.records.asked[self.id], self.records.lives[self.id][0]
+        planned = self.started.plan["Waves"][wave]
+        partition = f"LOCK#{planned.get('AccountId', ACCOUNT)}#{planned['Region']}#{server_id}"
+        holders = self.records.locks.get(partition, [])
+        for (begin, owner), (end, _) in pairwise([*holders, (inf, None)]):
+            if owner not in (None, self.id) and begin <= until and since <= end:
+                return True
+        return self._lives_on(wave, server_id, since, until)
+
+    def _lives_on(self, wave: int, server_id: str, since: float, until: float) -> bool:
+        """Whether DRS could say, between these times, that the server lives on an instance of somebody's recovery."""
+        if "ReplaceLive" in self._header():
+            return False
+        planned = self.started.plan["Waves"][wave]
+        place = self.world.simulator.worlds[planned.get("AccountId", ACCOUNT), planned["Region"]]
+        for job in place.jobs.values():
+            launched = job.participants.get(server_id)
+            if launched is None or launched.launched_at is None or job.is_drill or job.id in self.own:
+                continue
+            gone = min(
+                (
+                    item.at
+                    for other in place.jobs.values()
+                    if other is not job and (other.type == "LAUNCH" or launched.instance_id in other.doomed)
+                    for item in other.log
+                    if item.event == "CLEANUP_END" and item.data.get("sourceServerID") == server_id
+                    if item.at > launched.launched_at
+                ),
+                default=inf,
+            )
+            if launched.launched_at <= until and since - _STALE_SECONDS <= gone:
+                return True
+        return False
+
+    def _header(self) -> dict[str, Any]:
+        return self.world.dynamodb.tables[EXECUTION_TABLE].items[self.id, "EXECUTION"]
+
+    def _is_called_off(self, wave: int) -> bool:
+        """Whether there is a reason for not launching the wave at all: an operator's word, or another's failure."""
+        waves = self.started.plan["Waves"]
+        stoppers = [
+            index
+            for index, planned in enumerate(waves)
+            if index != wave and planned.get("OnFailure", "STOP") == "STOP" and self._failed(index)
+        ]
+        return self.id in self.records.stops or (self.id, wave) in self.records.skips or bool(stoppers)
+
+    def _failed(self, wave: int) -> bool:
+        """Whether the wave was tried and missed its aim: a CRITICAL server of it is not up, nor enough others."""
+        fates, minimum = self._fates(wave), _minimum(self.started.plan["Waves"][wave])
+        if _launched_count(fates) >= minimum or not any(
+            impact == "CRITICAL" and status != "LAUNCHED" for status, impact in fates
+        ):
+            return False
+        if any(status in ("LAUNCHED", "FAILED") for status, _ in fates):
+            return True
+        # All SKIPPED: it failed only if each was spared because it lives, and nobody had called the wave off.
+        called_off = self.id in self.records.stops or (self.id, wave) in self.records.skips
+        asked = self.records.asked[self.id]
+        return not called_off and any(
+            self._lives_on(wave, server["SourceServerId"], asked, self._skipped_at(server["SourceServerId"]))
+            for server in self.started.plan["Waves"][wave]["Servers"]
+            if server.get("Impact", "CRITICAL") == "CRITICAL"
+        )
+
+    def _server(self, server: dict[str, Any], truth: _Truth) -> Iterator[str]:
         name, history = server["SourceServerId"], server["TransitionHistory"]
-        if server["Status"] != status:
-            yield f"{name} is {server['Status']}, DRS made it {status} ({server.get('Error')})"
-        if actions and server.get("PostLaunchActionsStatus") != actions:
-            yield f"{name}'s launch actions are {server.get('PostLaunchActionsStatus')}, in DRS they are {actions}"
+        status = server["Status"]
+        if status not in truth.statuses:
+            yield f"{name} is {status}, the truth is {sorted(truth.statuses)} ({server.get('Error')})"
+        if truth.actions and server.get("PostLaunchActionsStatus") not in truth.actions:
+            yield (
+                f"{name}'s launch actions are {server.get('PostLaunchActionsStatus')}, in DRS they are "
+                f"{sorted(truth.actions)}"
+            )
         if status == "LAUNCHED" and not server.get("InstanceId") and self._instance_exists(name):
             yield f"{name} was launched and has no InstanceId"
-        if status == "FAILED" and not server.get("Error"):
-            yield f"{name} failed and has no Error"
-        steps = ["PENDING"]
+        if status in ("FAILED", "SKIPPED") and not server.get("Error"):
+            yield f"{name} is {status} and has no Error"
+        written = self.records.servers[self.id, name]
+        steps = ["SKIPPED" if written == ["SKIPPED"] else "PENDING"]
         for step in history:
             if step["From"] != steps[-1] or RANK[step["To"]] <= RANK[step["From"]]:
                 yield f"{name}'s history goes from {steps[-1]} by {step['From']} to {step['To']}"
             steps.append(step["To"])
-        written = self.world.records.servers[self.started.execution_id, name]
         if steps != written:
             yield f"{name}'s history is {steps}, written was {written}"
         if [step["Time"] for step in history] != sorted(step["Time"] for step in history):
@@ -183,12 +320,13 @@ class _Judge:
 
     def _instance_exists(self, server_id: str) -> bool:
         """False when somebody has terminated or replaced it before it could be asked for."""
-        own = {job.id for jobs in self.jobs.values() for job in jobs}
         instances = [each for world in self.world.simulator.worlds.values() for each in world.instances_of(server_id)]
-        return any(instance.job_id in own for instance in instances)
+        return any(instance.job_id in self.own for instance in instances)
+
+    # -- what was launched when ----------------------------------------------------------------------------------------
 
     def _order(self) -> Iterator[str]:
-        """A wave is launched after the waves it depends on have ended in DRS, and never after one stopped the plan."""
+        """A wave is launched after the waves it depends on have ended in DRS."""
         waves = self.document["Waves"]
         begun: dict[int, float] = {}
         for (index, _), jobs in self.jobs.items():
@@ -196,9 +334,6 @@ class _Judge:
         names = {wave["WaveName"]: index for index, wave in enumerate(waves)}
         for index, wave in enumerate(waves):
             for dependency in wave["DependsOn"]:
-                before = waves[names[dependency]]
-                if index in begun and before["Status"] in ("FAILED", "SKIPPED"):
-                    yield f"wave {wave['WaveName']} was launched although {dependency} is {before['Status']}"
                 ends = [
                     participant.status[-1][0]
                     for (of_wave, _), jobs in self.jobs.items()
@@ -209,16 +344,63 @@ class _Judge:
                 if index in begun and ends and begun[index] < max(ends):
                     yield f"wave {wave['WaveName']} was launched before {dependency} had ended"
 
+    def _launch(self, key: tuple[int, int], job: DrsJob) -> Iterator[str]:
+        """Whether the launch was allowed when it was intended: after that it can't be taken back."""
+        wave, chunk = key
+        planned = self.started.plan["Waves"][wave]
+        name = planned["WaveName"]
+        intents = [
+            time for time in self.records.intents.get((self.id, f"{wave:04d}#{chunk:04d}"), ()) if time <= job.created
+        ]
+        if not intents:
+            yield f"wave {name} was launched without an intent"
+            return
+        intended = intents[-1]
+        if intended > self.records.stops.get(self.id, inf):
+            yield f"wave {name} was launched after the execution was stopped"
+        if intended > self.records.skips.get((self.id, wave), inf):
+            yield f"wave {name} was launched after an operator had it skipped"
+        paused = [is_paused for time, is_paused in self.records.pauses.get(self.id, ()) if time < intended]
+        if paused and paused[-1]:
+            yield f"wave {name} was launched in a pause"
+        if planned.get("ApprovalBefore") and not self._is_granted(name, intended, "Approved", "ApprovalTimedOut"):
+            yield f"wave {name} was launched without approval"
+        for index, other in enumerate(self.started.plan["Waves"]):
+            # A wave's failure does not stop another half-way.
+            if index == wave or not self._failed(index) or self.records.ended_waves[self.id, index] >= intents[0]:
+                continue
+            on_failure = other.get("OnFailure", "STOP")
+            if on_failure == "STOP":
+                yield f"wave {name} was launched although {other['WaveName']} had failed"
+            elif on_failure == "PAUSE" and not self._is_granted(other["WaveName"], intended, "Resumed"):
+                yield f"wave {name} was launched before anybody accepted that {other['WaveName']} had failed"
+
+    def _is_granted(self, wave: str, by: float, *kinds: str) -> bool:
+        """Whether the history had a yes about the wave at that time, an operator's or a time-out's."""
+        return any(
+            time <= by
+            and entry["Kind"] in kinds
+            and wave in entry["Data"].get("Waves", ())
+            and entry["Data"].get("Decision", "CONTINUE") == "CONTINUE"
+            for time, entry in self.history
+        )
+
+    # -- the execution -------------------------------------------------------------------------------------------------
+
     def _execution(self) -> Iterator[str]:
         statuses = [wave["Status"] for wave in self.document["Waves"]]
         launched = sum(server["Status"] == "LAUNCHED" for wave in self.document["Waves"] for server in wave["Servers"])
         expected = "PARTIAL" if launched else "FAILED"
-        if all(status == "COMPLETED" for status in statuses):
+        if self.id in self.records.stops:
+            expected = "CANCELLED"
+        elif all(status == "COMPLETED" for status in statuses):
             expected = "COMPLETED"
         if self.document["Status"] != expected:
             yield f"it is {self.document['Status']}, its waves {statuses} make it {expected}"
-        written = self.world.records.executions[self.started.execution_id]
-        if written not in (["PENDING", "POLLING", expected], ["PENDING", "POLLING", self.document["Status"]]):
+        written = self.records.executions[self.id]
+        middle = written[1:-1]
+        alternating = middle == ["POLLING", "PAUSED"] * (len(middle) // 2) + ["POLLING"]
+        if written[0] != "PENDING" or not alternating or written[-1] not in FINAL:
             yield f"its status went {written}"
 
     def _announcements(self) -> Iterator[str]:
@@ -245,6 +427,64 @@ class _Judge:
         if (execution_id, "OUTBOX") in items:
             yield "its outbox was left open"
 
+    def _stop(self) -> Iterator[str]:
+        """Only an operator's word stops an execution, or an approval that nobody gave in the plan's time."""
+        if self.id not in self.records.stops:
+            return
+        kinds = {entry["Kind"] for _, entry in self.history}
+        if kinds & {"CancelRequested", "Rejected"}:
+            return
+        minutes = self.started.plan.get("ApprovalTimeoutMinutes", inf)
+        asked = [time for time, entry in self.history if entry["Kind"] == "QuestionAsked"]
+        stopped = self.records.stops[self.id]
+        in_time = "ApprovalTimedOut" in kinds and stopped - max(asked) >= minutes * 60 - 1
+        if not in_time or self.started.plan.get("OnApprovalTimeout", "REJECT") != "REJECT":
+            yield "it was stopped, and nobody had said so"
+
+    def _clean_up(self) -> Iterator[str]:
+        """A drill is cleaned up when its plan or an operator says so, and nothing else ever is."""
+        clean_up = clean_up_of(self.world, self.id)
+        is_drill = self.started.execution_type == "DRILL"
+        wanted = self.started.plan.get("Cleanup", "MANUAL") != "MANUAL"
+        if clean_up and not is_drill:
+            yield "it is a RECOVERY and was cleaned up"
+        if is_drill and wanted and clean_up is None:
+            yield "its plan wants it cleaned up, and it was not"
+        asked = any(entry["Kind"] == "CleanUpRequested" for _, entry in self.history)
+        if clean_up and not wanted and not asked:
+            yield "it was cleaned up, and nobody had asked for that"
+
+    def _history(self) -> Iterator[str]:
+        """The chain is whole, is what was written, and holds every word of an operator that was acknowledged."""
+        entries = self.world.history_of(self.id)
+        head = Head(self.document["HistoryCount"], self.document["HistoryHash"])
+        if broken := find_break(self.id, entries, head):
+            yield f"its history is broken: {broken}"
+        if entries != [entry for _, entry in self.history]:
+            yield "its history is not what was written"
+        found = Counter(entry["Kind"] for entry in entries)
+        for action, kind in _WORDS.items():
+            answers = [
+                each.status for each in self.records.requests if (each.execution_id, each.action) == (self.id, action)
+            ]
+            acknowledged, unknown = answers.count(202), sum(status >= 500 for status in answers)
+            if not acknowledged <= found[kind] <= acknowledged + unknown:
+                yield f"{action} was acknowledged {acknowledged} times, its history has it {found[kind]} times"
+
+    def _retry(self) -> Iterator[str]:
+        """A retry is about the servers of the first execution that are not up, all of them and no others."""
+        if self.started.retry_of is None:
+            return
+        left = {
+            server["SourceServerId"]
+            for wave in self.world.show(self.started.retry_of)["Waves"]
+            for server in wave["Servers"]
+            if server["Status"] != "LAUNCHED"
+        }
+        servers = {server["SourceServerId"] for wave in self.started.plan["Waves"] for server in wave["Servers"]}
+        if servers != left:
+            yield f"it retries {sorted(servers)}, not up were {sorted(left)}"
+
 
 def _announced_as(kind: str, status: str) -> str | None:
     """As what an entry of the history is to be announced."""
@@ -259,12 +499,24 @@ def _announced_as(kind: str, status: str) -> str | None:
     }.get(kind)
 
 
-def _wave_status(servers: list[tuple[str, str]]) -> str:
+def _minimum(planned: dict[str, Any]) -> float:
+    """How many launched servers make the wave a success; infinite when that is not said."""
+    minimum = planned.get("MinimumLaunched", inf)
+    if isinstance(minimum, str):
+        return ceil(Fraction(int(minimum.rstrip("%")), 100) * len(planned["Servers"]))
+    return float(minimum)
+
+
+def _launched_count(servers: list[tuple[str, str]]) -> int:
+    return sum(status == "LAUNCHED" for status, _ in servers)
+
+
+def _wave_status(servers: list[tuple[str, str]], minimum: float) -> str:
     """`servers`: (status, impact) of each."""
-    statuses = [status for status, _ in servers]
-    if all(status == "SKIPPED" for status in statuses):
-        return "SKIPPED"
-    if all(status == "LAUNCHED" for status in statuses):
+    launched = _launched_count(servers)
+    if launched == len(servers) or launched >= minimum:
         return "COMPLETED"
-    critical = any(status == "FAILED" and impact == "CRITICAL" for status, impact in servers)
-    return "FAILED" if critical and "LAUNCHED" not in statuses else "PARTIAL"
+    if all(status == "SKIPPED" for status, _ in servers):
+        return "SKIPPED"
+    critical = any(status != "LAUNCHED" and impact == "CRITICAL" for status, impact in servers)
+    return "FAILED" if critical and not launched else "PARTIAL"

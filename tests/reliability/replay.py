@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
             with virtual_aws():
                 history = History(int(seed))
                 faults = history.run()
-                documents = [history.world.show(each.execution_id) for each in history.started]
+                documents = [history.world.show(each.execution_id) for each in history.started()]
             for time, event in history.events:
                 print(f"{time - START:9.1f}  {event}", file=sys.stderr)
         case _:

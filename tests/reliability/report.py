@@ -12,8 +12,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from itertools import batched
 
@@ -65,13 +66,21 @@ def _histories(seeds: Sequence[int]) -> Tally:
     return tally
 
 
-def _crashes(scenario: int, crashes: Iterable[Crash]) -> Tally:
+def _crashes(scenario: int, crashes: Sequence[Crash]) -> Tally:
     tally = Tally()
-    for crash in crashes:
-        world, faults = run(SCENARIOS[scenario], crash)
-        tally.runs += 1
-        tally.calls += len(world.points)
-        tally.faults += [f"crash {scenario} {crash}: {fault}" for fault in faults]
+    with virtual_aws():
+        for crash in crashes:
+            world, faults = run(SCENARIOS[scenario], crash)
+            tally.runs += 1
+            tally.calls += len(world.points)
+            tally.faults += [f"crash {scenario} {crash}: {fault}" for fault in faults]
+    return tally
+
+
+def _all_crashes(pool: Executor, scenario: int, crashes: Iterable[Crash]) -> Tally:
+    tally = Tally()
+    for part in pool.map(partial(_crashes, scenario), batched(crashes, 100)):
+        tally.add(part)
     return tally
 
 
@@ -94,7 +103,9 @@ of `statemachine/recovery.asl.json`, DynamoDB an in-memory table that is checked
 simulator. The verdict comes from the simulator's own state and from what was written to the tables, never from what
 the orchestrator says of itself: at most one job for each (execution, wave, chunk), no job of somebody else's adopted,
 every status a check was told recorded in order, final statuses equal to what DRS did and never changed afterwards, no
-server in two executions at once, every execution ended, no driver left running.
+server in two executions at once, every execution ended, no driver left running. No launch without having asked DRS
+whether the server lives, none before its approval, in a pause, or after a stop; no instance terminated but a drill's
+own; each skipped server skipped for a reason that held; the history's chain whole, with every word of an operator.
 
 **{verdict}** {crash_runs:,} runs with a death and {tally.runs:,} random histories in {minutes:.0f} minutes.
 
@@ -112,7 +123,8 @@ second comes {distances} calls after the first.
 
 Drawn from a seed: plans, accounts and Regions, timelines, DRS's faults, quotas and undocumented behaviours, lost and
 repeated calls, deaths, calls in the middle of which other tasks run, duplicate events, drivers started or stopped by
-hand, plans edited and deleted, launches and terminations from the console, a reconciler that is switched off.
+hand, plans edited and deleted, launches and terminations from the console, a reconciler that is switched off; operators
+who approve, resume, reject, pause, cancel, skip waves, clean up and retry, at the right time or not.
 
 - seeds {first} to {last}, {tally.virtual_hours:,.0f} virtual hours
 - {tally.tasks:,} function runs with {tally.calls:,} side effects, {tally.launches:,} DRS jobs
@@ -168,15 +180,16 @@ def main() -> int:
     began = time.monotonic()
     tally, crashes = Tally(), []
     with virtual_aws():
-        for number, scenario in enumerate(SCENARIOS):
-            points = points_of(scenario)
-            single = _crashes(number, single_crashes(points))
-            double = _crashes(number, (crash for each in DISTANCES for crash in double_crashes(points, each)))
-            tally.faults += single.faults + double.faults
-            crashes.append((scenario.name, len(points), single.runs, double.runs))
-            print(f"{scenario.name}: {single.runs + double.runs} crashes")
+        points = [points_of(scenario) for scenario in SCENARIOS]
     seeds = range(given.first_seed, given.first_seed + given.histories)
     with ProcessPoolExecutor(given.processes) as pool:
+        for number, scenario in enumerate(SCENARIOS):
+            there = points[number]
+            single = _all_crashes(pool, number, single_crashes(there))
+            double = _all_crashes(pool, number, (each for gap in DISTANCES for each in double_crashes(there, gap)))
+            tally.faults += single.faults + double.faults
+            crashes.append((scenario.name, len(there), single.runs, double.runs))
+            print(f"{scenario.name}: {single.runs + double.runs} crashes", flush=True)
         for part in pool.map(_histories, list(batched(seeds, 100))):
             tally.add(part)
             print(f"{tally.runs} histories, {len(tally.faults)} faults", flush=True)

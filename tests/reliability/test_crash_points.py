@@ -50,6 +50,19 @@ def test_every_write_and_every_call_of_drs_and_step_functions_is_a_point() -> No
         assert wanted in points
 
 
+def test_what_operators_ask_for_and_a_clean_up_does_are_points() -> None:
+    called = {point for scenario in OTHERS for point in points_of(scenario)}
+
+    for wanted in (
+        "ApiFunction: stepfunctions SendTaskSuccess",
+        "WaitForDecisionFunction: dynamodb UpdateItem",
+        "CleanUpDrillFunction: drs TerminateRecoveryInstances",
+        "CleanUpDrillFunction: dynamodb PutItem",
+        "CleanUpDrillFunction: dynamodb TransactWriteItems",
+    ):
+        assert wanted in called
+
+
 def test_a_death_at_any_point_of_a_drill_is_survived() -> None:
     _assert_all_end_right(SMALL, single_crashes(points_of(SMALL)))
 

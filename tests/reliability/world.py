@@ -70,8 +70,13 @@ class Invocation:
     abandoned: bool = False
     # The seconds that passed, and let other things happen, while its calls were under way.
     interrupted: float = 0.0
+    # The execution its event is about, and when it began.
+    execution_id: str = ""
+    began: float = 0.0
     # What DRS told it: (source server id, execution's tag, status in the record's words).
     told: list[tuple[str, str, str]] = field(default_factory=list)
+    # And of the servers whose recovery instances it asked for: those that no drill launched and that live.
+    living: dict[str, set[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +119,43 @@ class Driver:
     awaited: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an operator asked of an execution, and the HTTP status of the answer; 599: nobody answered."""
+
+    execution_id: str
+    action: str
+    status: int
+
+
 @dataclass(slots=True)
 class Records:
-    """What was really written, noted at the table itself: the yardstick of the record's own story."""
+    """What was really written, noted at the table itself: the yardstick of the record's own story.
+
+    By execution, and by the position of a wave or the key of a job (`0001#0000`) in it; all times are the world's.
+    """
 
     servers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     executions: dict[str, list[str]] = field(default_factory=dict)
-    # When each execution was recorded, and when its end was.
+    # When each execution was recorded, and when its end was; when the request began that it comes from.
     lives: dict[str, list[float]] = field(default_factory=dict)
     # What was put on the event bus for each execution, in order: (number of the history's entry, detail-type, detail).
     announced: dict[str, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
+    asked: dict[str, float] = field(default_factory=dict)
+    # When a server was written SKIPPED, and a wave its final status.
+    skipped: dict[tuple[str, str], float] = field(default_factory=dict)
+    ended_waves: dict[tuple[str, int], float] = field(default_factory=dict)
+    # When StartRecovery was about to be called, each time.
+    intents: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    # When operators' words took effect: a stop, a wave to be skipped, a pause (True) and its end.
+    stops: dict[str, float] = field(default_factory=dict)
+    skips: dict[tuple[str, int], float] = field(default_factory=dict)
+    pauses: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
+    # Each entry of the history with the time at which it was really written.
+    history: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict)
+    # Who locked a server (the lock's partition) from when on; None: nobody.
+    locks: dict[str, list[tuple[float, str | None]]] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
@@ -185,6 +217,7 @@ class World:
     def invoke(self, function: str, event: dict[str, Any], invocation: Invocation | None = None) -> Any:
         """Run a function of the template by its logical id. Raises Killed, or what the handler raises."""
         invocation = invocation or Invocation(function)
+        invocation.began, invocation.execution_id = self.now, event.get("executionId", "")
         invocation.deadline = self.now + _time_limits()[function]
         self.invocations[function] = self.invocations.get(function, 0) + 1
         self.invoked.append(invocation)
@@ -206,14 +239,21 @@ class World:
             if status not in written and RANK[status] > RANK[written[-1]]:
                 self.records.faults.append(f"{server} was seen {status} and recorded as {written}")
 
-    def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    def api(self, method: str, path: str, body: object = None, query: dict[str, str] | None = None) -> tuple[int, Any]:
         """One request to the API; (599, None) when its function was killed before it could answer."""
+        status, answer = self._ask_api(method, path, body, query)
+        match path.split("/"):
+            case ["", "executions", execution_id, action] if method == "POST":
+                self.records.requests.append(Request(execution_id, action, status))
+        return status, answer
+
+    def _ask_api(self, method: str, path: str, body: object, query: dict[str, str] | None) -> tuple[int, Any]:
         event = {
             "httpMethod": method,
             "path": path,
             "resource": path,
             "headers": {},
-            "queryStringParameters": None,
+            "queryStringParameters": query,
             "multiValueQueryStringParameters": None,
             "requestContext": {
                 "stage": "local",
@@ -236,6 +276,19 @@ class World:
             status, document = self.api("GET", f"/executions/{execution_id}")
         assert status == 200, f"GET /executions/{execution_id} answered {status}: {document}"
         return document
+
+    def history_of(self, execution_id: str) -> list[dict[str, Any]]:
+        """The execution's history, page by page, read without anything in the way."""
+        entries: list[dict[str, Any]] = []
+        query = {"limit": "100"}
+        with mock.patch.object(self, "interference", Interference()):
+            while True:
+                status, page = self.api("GET", f"/executions/{execution_id}/history", query=query)
+                assert status == 200, f"the history of {execution_id} answered {status}: {page}"
+                entries += page["history"]
+                if "nextToken" not in page:
+                    return entries
+                query = {"limit": "100", "nextToken": page["nextToken"]}
 
     def try_invoke(self, function: str, event: dict[str, Any]) -> None:
         """An invocation whose outcome nobody asks for, as Lambda's asynchronous ones are."""
@@ -432,6 +485,8 @@ class World:
         return answer
 
     def _ask_drs(self, call: AwsCall, caller: Caller) -> Any:
+        if call.invocation:
+            self.records.faults += _trespasses(self, call, call.invocation, caller)
         outcome = self.simulator.perform(call.operation, call.params, caller)
         self.simulator.calls.add(
             DrsCall(
@@ -456,22 +511,66 @@ class World:
             details = {"Code": name, "Message": str(outcome.error)}
             status = {"HTTPStatusCode": _DRS_STATUS.get(name, 400)}
             raise ClientError({"Error": details, "ResponseMetadata": status}, call.operation)  # type: ignore[typeddict-item]
-        if call.operation == "DescribeJobs" and call.invocation and outcome.document:
-            call.invocation.told += _told(outcome.document)
+        if call.invocation and outcome.document:
+            if call.operation == "DescribeJobs":
+                call.invocation.told += _told(outcome.document)
+            elif call.operation == "DescribeRecoveryInstances":
+                _note_living(call.invocation.living, call.params, outcome.document)
         return outcome.document
 
     def _written(self, table: str, old: Item | None, new: Item | None) -> None:
         item = new or old
         if table != EXECUTION_TABLE or item is None:
             return
-        if item["Record"]["S"].startswith("SERVER#"):
-            self._note(self.records.servers, (item["ExecutionId"]["S"], item["SourceServerId"]["S"]), new)
-        elif item["Record"]["S"] == "EXECUTION":
-            self._note(self.records.executions, item["ExecutionId"]["S"], new)
-            if old is None or (new and old["Status"] != new["Status"]):
-                self.records.lives.setdefault(item["ExecutionId"]["S"], []).append(self.now)
-            if old and new and old["Generation"] != new["Generation"]:
-                self._driver_changed(old)
+        execution_id, record = item["ExecutionId"]["S"], item["Record"]["S"]
+        match record.partition("#")[0]:
+            case "SERVER":
+                key = (execution_id, item["SourceServerId"]["S"])
+                self._note(self.records.servers, key, new)
+                if item["Status"]["S"] == "SKIPPED":
+                    self.records.skipped.setdefault(key, self.now)
+            case "EXECUTION":
+                self._note(self.records.executions, execution_id, new)
+                if new:
+                    self._header_written(execution_id, old, new)
+            case "WAVE":
+                self._wave_written((execution_id, int(record[5:])), item)
+            case "JOB":
+                called = item.get("CalledTime")
+                if called and (old is None or old.get("CalledTime") != called):
+                    self.records.intents.setdefault((execution_id, record[4:]), []).append(self.now)
+            case "HISTORY":
+                if old is not None:
+                    self.records.faults.append(f"{execution_id}'s {record} was overwritten or removed")
+                self.records.history.setdefault(execution_id, []).append((self.now, _plain(item)))
+            case "CLEANUP" if record == "CLEANUP":
+                status, left = item["Status"]["S"], _drill_instances(self, execution_id)
+                if status == "CLEANED_UP" and left:
+                    self.records.faults.append(f"{execution_id} is CLEANED_UP and {left} live")
+                if status == "INSTANCES_LEFT" and not left:
+                    self.records.faults.append(f"{execution_id} has INSTANCES_LEFT and none lives")
+            case "LOCK":
+                owner = new["Owner"]["S"] if new else None
+                self.records.locks.setdefault(execution_id, []).append((self.now, owner))
+
+    def _header_written(self, execution_id: str, old: Item | None, new: Item) -> None:
+        if old is None or old["Status"] != new["Status"]:
+            self.records.lives.setdefault(execution_id, []).append(self.now)
+        if old is None:
+            self.records.asked[execution_id] = self.invoked[-1].began
+            return
+        if old["Generation"] != new["Generation"]:
+            self._driver_changed(old)
+        if "Stop" in new:
+            self.records.stops.setdefault(execution_id, self.now)
+        if ("Pause" in old) is not ("Pause" in new):
+            self.records.pauses.setdefault(execution_id, []).append((self.now, "Pause" in new))
+
+    def _wave_written(self, key: tuple[str, int], item: Item) -> None:
+        if "SkipReason" in item:
+            self.records.skips.setdefault(key, self.now)
+        if item["Status"]["S"] not in ("PENDING", "QUEUED", "LAUNCHING"):
+            self.records.ended_waves.setdefault(key, self.now)
 
     def _driver_changed(self, old: Item) -> None:
         """The reconciler never starts a second driver beside one that runs."""
@@ -498,6 +597,61 @@ def _told(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
                 status = "STARTED"
             if status in RANK:
                 yield server["sourceServerID"], execution_id, status
+
+
+def _note_living(living: dict[str, set[str]], request: dict[str, Any], document: dict[str, Any]) -> None:
+    """By server that was asked for: the instances that no drill launched, by the last answer."""
+    for server in request["filters"]["sourceServerIDs"] if "nextToken" not in request else ():
+        living[server] = set()
+    for instance in document["items"]:
+        if not instance["isDrill"]:
+            living[instance["sourceServerID"]].add(instance["recoveryInstanceID"])
+
+
+def _trespasses(world: World, call: AwsCall, invocation: Invocation, caller: Caller) -> Iterator[str]:
+    """What the orchestrator must never ask of DRS, whatever the hour: judged when it asks."""
+    if call.operation == "StartRecovery":
+        execution_id = call.params["tags"]["drs-orchestrator:execution-id"]
+        header = world.dynamodb.tables[EXECUTION_TABLE].items[execution_id, "EXECUTION"]
+        for server in (each["sourceServerID"] for each in call.params["sourceServers"]):
+            if server not in invocation.living:
+                yield f"{execution_id} launched {server} without asking whether it lives"
+            elif invocation.living[server] and "ReplaceLive" not in header:
+                yield f"{execution_id} launched {server} although {sorted(invocation.living[server])} lived"
+    elif call.operation == "TerminateRecoveryInstances":
+        there = world.simulator.world(caller.account, caller.region).instances
+        own = _drill_instances(world, invocation.execution_id)
+        for instance in set(call.params["recoveryInstanceIDs"]) & set(there) - set(own):
+            yield f"{invocation.execution_id} had {instance} terminated, which is no instance of its drill"
+
+
+def _drill_instances(world: World, execution_id: str) -> list[str]:
+    """What lives of a drill, by DRS's own state."""
+    world.simulator.settle()
+    return [
+        instance.id
+        for place in world.simulator.worlds.values()
+        for instance in place.instances.values()
+        if instance.is_drill and place.jobs[instance.job_id].tags.get("drs-orchestrator:execution-id") == execution_id
+    ]
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    """A history's entry as the API shows it."""
+    entry = {name: _value(value) for name, value in item.items()}
+    return {name: value for name, value in entry.items() if name not in ("ExecutionId", "Record")}
+
+
+def _value(value: dict[str, Any]) -> Any:
+    (kind, inner), *_ = value.items()
+    match kind:
+        case "M":
+            return {name: _value(each) for name, each in inner.items()}
+        case "L":
+            return [_value(each) for each in inner]
+        case "N":
+            return int(inner)
+    return inner
 
 
 def _ask_sts(call: AwsCall) -> dict[str, Any]:
@@ -620,6 +774,8 @@ def virtual_aws() -> Iterator[None]:
         boto3.setup_default_session()
         stack.enter_context(mock.patch.object(boto3.Session, "client", client))
         stack.enter_context(mock.patch.object(BaseClient, "_make_api_call", call))
+        # An assumed role's session is worth its account, and takes longer to make than a whole check of DRS.
+        stack.enter_context(mock.patch("drs_orchestrator.adapters.drs.boto3.Session", cache(boto3.Session)))
         # A client makes a class for each of its paginators, which takes longer than asking for its pages.
         stack.enter_context(mock.patch.object(BaseClient, "get_paginator", get_paginator))
         modules = [importlib.import_module(handler.__module__) for handler in _handlers().values()]

@@ -117,6 +117,7 @@ def read_header(item: Mapping[str, Any]) -> Execution:
         pause=_read_pause(item["Pause"]) if "Pause" in item else None,
         stop=_read_stop(item["Stop"]) if "Stop" in item else None,
         approved_waves=frozenset(int(index) for index in item.get("ApprovedWaves", ())),
+        accepted_waves=frozenset(int(index) for index in item.get("AcceptedWaves", ())),
         questions=item.get("Questions", 0),
         # An execution that was started before there was a history begins its own where it stands.
         head=Head(item.get("HistoryCount", 0), item.get("HistoryHash", NO_HASH)),

@@ -218,14 +218,15 @@ class ExecutionStore:
     # -- launching -------------------------------------------------------------------------------------------------
 
     def record_intent(self, execution: Execution, job: Job, now: int) -> Job | None:
-        """Note that StartRecovery is about to be called for the job; None when somebody else was faster."""
+        """Note that StartRecovery is about to be called for the job; None when somebody else was faster, an operator
+        who stops or pauses the execution included."""
         intended = replace(job, called_time=now, version=job.version + 1, status_reason=None)
         event = None
         if job.intent_time is None:
             intended = replace(intended, intent_time=now, polls_at_launch=execution.poll_count)
             data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "Servers": len(job.to_launch)}
             event = Event(Kind.LAUNCH_REQUESTED, now, data=data)
-        change = Change(add={"ActiveJobs": {str(job.key)}}, only_if=_driven(execution))
+        change = Change(add={"ActiveJobs": {str(job.key)}}, only_if=_driven(execution) | {"Stop": None, "Pause": None})
         return (
             intended if self._ledger.commit(execution, event, change, self._replace_job(execution, intended)) else None
         )
@@ -373,11 +374,11 @@ class ExecutionStore:
 
     def go_on(self, execution: Execution, question: Question, event: Event) -> bool:
         """Close the question and let what it held go on; False when it is not open any more."""
-        is_pause = question.kind is QuestionKind.PAUSE
+        noted_in = {QuestionKind.APPROVAL: "ApprovedWaves", QuestionKind.FAILURE: "AcceptedWaves"}.get(question.kind)
         change = Change(
             set=self._awake(execution, event.time),
-            add={} if is_pause else {"ApprovedWaves": {items.wave_index(index) for index in question.waves}},
-            remove=["Question", "QuestionNumber", *(["Pause"] if is_pause else [])],
+            add={noted_in: {items.wave_index(index) for index in question.waves}} if noted_in else {},
+            remove=["Question", "QuestionNumber", *([] if noted_in else ["Pause"])],
             only_if=_as_read(execution) | {"Stop": None},
         )
         return self._ledger.commit(execution, event, change)
@@ -404,9 +405,10 @@ class ExecutionStore:
         change = Change(remove=["Pause"], only_if=_as_read(execution) | {"QuestionNumber": None})
         return self._ledger.commit(execution, event, change)
 
-    def skip_wave(self, execution: Execution, wave: Wave, reason: str, event: Event) -> bool:
+    def skip_wave(self, execution: Execution, wave: Wave, jobs: Sequence[Job], reason: str, event: Event) -> bool:
         """Have the wave skipped; a question about it is closed, to be asked anew without it. False when the wave has
-        begun or the execution has changed meanwhile."""
+        begun or the execution has changed meanwhile. Each of its jobs is claimed by its version: who is about to launch
+        it finds it gone."""
         asked = execution.question is not None and wave.index in execution.question.waves
         change = Change(
             set=self._awake(execution, event.time) if asked else {},
@@ -417,7 +419,8 @@ class ExecutionStore:
             set={"SkipReason": reason}, only_if={"Status": (WaveStatus.PENDING.value, WaveStatus.QUEUED.value)}
         )
         write = {"Update": self._ledger.update(items.wave_key(execution.execution_id, wave.index), skip)}
-        return self._ledger.commit(execution, event, change, write)
+        claims = [self._replace_job(execution, replace(job, version=job.version + 1)) for job in jobs]
+        return self._ledger.commit(execution, event, change, write, *claims)
 
     @staticmethod
     def _awake(execution: Execution, now: int) -> dict[str, Any]:

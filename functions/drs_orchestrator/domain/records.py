@@ -74,8 +74,9 @@ class Execution:
     task_token: str | None = None
     pause: PauseRequest | None = None
     stop: Stop | None = None
-    # Positions of the waves that an operator let go on: approved, or failed and accepted.
+    # Positions of the waves that were approved, and of those whose failure an operator accepted: a wave may be both.
     approved_waves: frozenset[int] = frozenset()
+    accepted_waves: frozenset[int] = frozenset()
     # How many questions were asked so far; each has its number.
     questions: int = 0
     head: Head = NO_HISTORY

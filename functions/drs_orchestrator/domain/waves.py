@@ -51,7 +51,7 @@ def stop_reason(waves: Sequence[Wave], execution: Execution) -> str | None:
 
 def unaccepted_failures(waves: Sequence[Wave], execution: Execution) -> tuple[Wave, ...]:
     """The waves whose failure an operator still has to accept before anything more is launched."""
-    return tuple(wave for wave in waves if wave.pauses_plan and wave.index not in execution.approved_waves)
+    return tuple(wave for wave in waves if wave.pauses_plan and wave.index not in execution.accepted_waves)
 
 
 def needs_approval(wave: Wave, execution: Execution) -> bool:

@@ -98,7 +98,8 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         "outcome": Outcome.LAUNCHED,
         "jobsLaunched": launched,
         "jobsActive": active,
-        "jobsWaiting": waiting,
+        # A pause's end, too, is seen only by turning to what it holds back once more.
+        "jobsWaiting": waiting + len(held),
         "wavesOpen": sum(not wave.status.is_final for wave in waves),
         "awaitsDecision": current.question is not None and active == 0 and waiting == 0,
         "stopping": current.stop is not None,

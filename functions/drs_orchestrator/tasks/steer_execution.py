@@ -136,8 +136,11 @@ def skip_wave(app: App, execution_id: str, request: object, by: str) -> dict[str
         wave = _wave(app, execution, name)
         reason = f"skipped by {operator.by}" + (f": {operator.reason}" if operator.reason else "")
         event = _event(app, Kind.WAVE_SKIP_REQUESTED, operator, {"WaveName": name})
+        jobs = app.executions.jobs(execution_id, wave.index)
+        if any(job.is_begun for job in jobs):
+            raise Conflict(f"Wave {name} is being launched: only a wave that has not begun can be skipped.")
         return _Decision(
-            lambda: app.executions.skip_wave(execution, wave, reason, event),
+            lambda: app.executions.skip_wave(execution, wave, jobs, reason, event),
             f"Wave {name} will be skipped; what depends on it goes on.",
         )
 
