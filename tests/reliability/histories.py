@@ -293,9 +293,12 @@ class History:
         if self.plans:
             plan = self.plans[self.random.choice(sorted(self.plans))]
             execution_type = self.random.choice(["DRILL", "RECOVERY"])
-            request = {"PlanId": plan["PlanId"], "ExecutionType": execution_type, "ClientToken": f"token-{number}"}
+            request: dict[str, Any] = {"PlanId": plan["PlanId"], "ExecutionType": execution_type}
+            request["ClientToken"] = f"token-{number}"
             if execution_type == "RECOVERY" and self.random.random() < 0.2:
                 request["ReplaceLive"] = plan["PlanId"]
+            if execution_type == "RECOVERY" and self.random.random() < 0.2:
+                request |= {"SkipApprovals": True, "Reason": "drawn"}
             self._say(f"start {number}: {request}")
             self._ask("/executions", request)
 

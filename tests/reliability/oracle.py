@@ -38,6 +38,7 @@ _WORDS = {
 # How old an answer of DRS's may be (the fault `stale`), and how long a start may take from its request to its record.
 _STALE_SECONDS = 60.0
 _LAUNCH_ACTIONS_SECONDS = 3600.0
+_ACTION_ENDS = ("SUCCEEDED", "FAILED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,9 @@ class _Judge:
         actions = {"COMPLETED" if participant.runs else "NOT_CONFIGURED"}
         if bad:
             # One that did not end in time has timed out, whatever became of it after that.
-            late = any(value_at(run.status, run.began + _LAUNCH_ACTIONS_SECONDS) == "IN_PROGRESS" for run in bad)
-            still = any(value_at(run.status, self.ended) == "IN_PROGRESS" for run in bad)
+            # Whoever does not know a status can't take it for an end.
+            late = any(value_at(run.status, run.began + _LAUNCH_ACTIONS_SECONDS) not in _ACTION_ENDS for run in bad)
+            still = any(value_at(run.status, self.ended) not in _ACTION_ENDS for run in bad)
             actions = {"TIMED_OUT"} if still else {"TIMED_OUT", "FAILED"} if late else {"FAILED"}
         failed = any(not run.action["optional"] for run in bad)
         return _Truth(frozenset({"FAILED" if failed else "LAUNCHED"}), frozenset(actions))
@@ -363,7 +365,8 @@ class _Judge:
         paused = [is_paused for time, is_paused in self.records.pauses.get(self.id, ()) if time < intended]
         if paused and paused[-1]:
             yield f"wave {name} was launched in a pause"
-        if planned.get("ApprovalBefore") and not self._is_granted(name, intended, "Approved", "ApprovalTimedOut"):
+        has_to_ask = planned.get("ApprovalBefore") and "SkipApprovals" not in self._header()
+        if has_to_ask and not self._is_granted(name, intended, "Approved", "ApprovalTimedOut"):
             yield f"wave {name} was launched without approval"
         for index, other in enumerate(self.started.plan["Waves"]):
             # A wave's failure does not stop another half-way.

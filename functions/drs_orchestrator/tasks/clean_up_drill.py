@@ -70,6 +70,7 @@ class _Round:
     def _job(self, job: Job, known: Mapping[str, DrillInstance]) -> tuple[dict[str, DrillInstance], int]:
         """The job's instances after this round, and how many of its servers are not known to have none."""
         place = self._place(job)
+        looked = self.app.clock()
         try:
             seen = {each.instance_id: each for each in place.drs.recovery_instances(job.servers)}
             grace = self.app.settings.limits.completion_grace
@@ -77,7 +78,7 @@ class _Round:
             if any(instance.fate is Fate.LIVING for instance in instances.values()):
                 instances = domain.watch(instances, place.jobs_in_use)
                 instances = self._terminate(place, instances, seen)
-            instances = self._give_up(place, instances)
+            instances = self._give_up(place, instances, looked)
         except DrsUnavailable as error:
             logger.warning("clean-up waits for DRS", **self._about(job), reason=str(error))
             return dict(known), 1
@@ -104,14 +105,17 @@ class _Round:
         # Busy, a quota, a conflict, or nobody knows: the next round sees what has come of it.
         return instances
 
-    def _give_up(self, place: "_Place", instances: dict[str, DrillInstance]) -> dict[str, DrillInstance]:
-        """What lives on although DRS has finished the job that was to terminate it stays; DRS's log says why."""
+    def _give_up(self, place: "_Place", instances: dict[str, DrillInstance], looked: int) -> dict[str, DrillInstance]:
+        """What lives on although DRS has finished the job that was to terminate it stays; DRS's log says why.
+
+        `looked` is when the instances were looked at: between that and now the job may have done its work.
+        """
         open_jobs = {each.job_id for each in instances.values() if each.fate is Fate.TERMINATING and each.job_id}
         if not open_jobs:
             return instances
         grace = self.app.settings.limits.completion_grace
         for job_id, job in place.drs.describe_jobs(open_jobs).items():
-            if job.is_completed and self.app.clock() - (job.ended or job.created) >= grace:
+            if job.is_completed and looked - (job.ended or job.created) >= grace:
                 log = place.drs.job_log(job_id)
                 for instance in list(instances.values()):
                     if instance.job_id == job_id and instance.fate is Fate.TERMINATING:
