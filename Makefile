@@ -17,7 +17,7 @@ UV := .venv-boot/bin/uv
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.installed .venv-sam/.installed ## Install everything into .venv and .venv-sam (needs Python 3.9 or newer and PyPI)
@@ -75,7 +75,11 @@ test: setup ## Run every test except load, slow and docker
 
 .PHONY: soak
 soak: setup ## Run the reliability proofs in full: every crash point and pair, 10,000 random histories, weeks of polling
-	@SOAK=1 $(PYTHON) -m pytest -q tests/reliability $(PYTEST_ARGS)
+	@SOAK=1 $(PYTHON) -m pytest -q -n 2 tests/reliability $(PYTEST_ARGS)
+
+.PHONY: reliability
+reliability: setup ## The same, and what came of it into docs/reliability.md [HISTORIES=10000]
+	@exec $(PYTHON) -m tests.reliability.report --processes 2 --histories $(or $(HISTORIES),10000)
 
 .PHONY: bench
 bench: setup ## Measure what the project says about speed

@@ -1,6 +1,6 @@
 """Runs the whole reliability suite and writes what came of it into docs/reliability.md:
 
-    python -m tests.reliability.report [--histories 10000] [--first-seed 0] [--processes 1]
+    python -m tests.reliability.report [--histories 10000] [--first-seed 0] [--pairs-every 1] [--processes 1]
 
 Exit code 1 when anything went wrong; the document then says what.
 """
@@ -16,7 +16,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
-from itertools import batched
+from itertools import batched, islice
 
 from tests.helpers.template import PROJECT_ROOT
 from tests.reliability.crash_points import SCENARIOS, Crash, double_crashes, points_of, run, single_crashes
@@ -113,7 +113,7 @@ own; each skipped server skipped for a reason that held; the history's chain who
 
 A task is killed before and after each call that leaves it; then either the state machine retries, or it is stopped and
 the reconciler has to see to it. The points are counted in an undisturbed run, not listed by hand. Of two deaths the
-second comes {distances} calls after the first.
+second comes {distances} calls after the first; {share}.
 
 | scenario | side effects | runs with one death | runs with two |
 |---|---|---|---|
@@ -150,7 +150,9 @@ Made with Python {python}, {packages}; functions and state machine `{shipped}`.
 """
 
 
-def _document(crashes: list[tuple[str, int, int, int]], tally: Tally, first: int, seconds: float) -> str:
+def _document(
+    crashes: list[tuple[str, int, int, int]], tally: Tally, first: int, pairs_every: int, seconds: float
+) -> str:
     wrong = {fault.split(":")[0] for fault in tally.faults if fault.startswith("history")}
     return _TEXT.format(
         verdict="Something went wrong; the faults are below." if tally.faults else "Nothing went wrong.",
@@ -158,6 +160,7 @@ def _document(crashes: list[tuple[str, int, int, int]], tally: Tally, first: int
         tally=tally,
         minutes=seconds / 60,
         distances=", ".join(map(str, DISTANCES)),
+        share="all pairs were run" if pairs_every == 1 else f"one in {pairs_every} of these pairs was run",
         rows="\n".join(f"| {name} | {points} | {single:,} | {double:,} |" for name, points, single, double in crashes),
         first=first,
         last=first + tally.runs - 1,
@@ -175,6 +178,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability.report")
     parser.add_argument("--histories", type=int, default=10_000)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--pairs-every", type=int, default=1, help="of the pairs of deaths, run each so manyth")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
     began = time.monotonic()
@@ -186,14 +190,15 @@ def main() -> int:
         for number, scenario in enumerate(SCENARIOS):
             there = points[number]
             single = _all_crashes(pool, number, single_crashes(there))
-            double = _all_crashes(pool, number, (each for gap in DISTANCES for each in double_crashes(there, gap)))
+            pairs = (each for distance in DISTANCES for each in double_crashes(there, distance))
+            double = _all_crashes(pool, number, islice(pairs, 0, None, given.pairs_every))
             tally.faults += single.faults + double.faults
             crashes.append((scenario.name, len(there), single.runs, double.runs))
             print(f"{scenario.name}: {single.runs + double.runs} crashes", flush=True)
         for part in pool.map(_histories, list(batched(seeds, 100))):
             tally.add(part)
             print(f"{tally.runs} histories, {len(tally.faults)} faults", flush=True)
-    DOCUMENT.write_text(_document(crashes, tally, given.first_seed, time.monotonic() - began))
+    DOCUMENT.write_text(_document(crashes, tally, given.first_seed, given.pairs_every, time.monotonic() - began))
     print("\n".join(tally.faults) or "nothing went wrong")
     return 1 if tally.faults else 0
 

@@ -110,15 +110,16 @@ class _Round:
 
         `looked` is when the instances were looked at: between that and now the job may have done its work.
         """
-        open_jobs = {each.job_id for each in instances.values() if each.fate is Fate.TERMINATING and each.job_id}
+        listed = [each for each in instances.values() if each.fate is Fate.TERMINATING and each.missing_since is None]
+        open_jobs = {each.job_id for each in listed if each.job_id}
         if not open_jobs:
             return instances
         grace = self.app.settings.limits.completion_grace
         for job_id, job in place.drs.describe_jobs(open_jobs).items():
             if job.is_completed and looked - (job.ended or job.created) >= grace:
                 log = place.drs.job_log(job_id)
-                for instance in list(instances.values()):
-                    if instance.job_id == job_id and instance.fate is Fate.TERMINATING:
+                for instance in listed:
+                    if instance.job_id == job_id:
                         server = instance.source_server_id
                         words = [each.raw_error for each in log if each.source_server_id == server and each.raw_error]
                         reason = words[-1] if words else f"it outlived DRS job {job_id}, which was to terminate it"
