@@ -79,6 +79,18 @@ def fresh(simulator: SimulatorControl) -> Iterator[None]:
         yield
 
 
+def test_a_callback_token_names_the_execution_it_belongs_to() -> None:
+    definition = json.loads(DEFINITION.read_text())
+    waiting = {name: state for name, state in definition["States"].items() if "waitForTaskToken" in str(state)}
+    [name] = waiting
+    course = walk({**definition, "StartAt": name}, {"executionId": "exec-1", "generation": 1}, name="exec-1-g1")
+    invoked = next(course)
+
+    assert isinstance(invoked, Invoke)
+    assert invoked.payload["taskToken"] == "exec-1-g1#1"
+    assert course.send({"outcome": "WAITS"}) == Await("exec-1-g1#1", waiting[name]["TimeoutSeconds"])
+
+
 @pytest.mark.parametrize("path", PATHS, ids=str)
 def test_a_path_is_walked_as_the_engines_take_it(path: Path, simulator: SimulatorControl) -> None:
     with fresh(simulator), second_engine(simulator) as engine:

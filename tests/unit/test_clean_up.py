@@ -181,6 +181,16 @@ class TestRounds:
         assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
         assert living(orchestrator) == set()
 
+    @pytest.mark.parametrize("every", [10, 35, 50])
+    def test_an_instance_that_is_gone_from_drs_s_list_has_not_outlived_its_termination(
+        self, orchestrator: Orchestrator, every: int
+    ) -> None:
+        """However the rounds fall: it may be missing for less than a minute when DRS's job is over for longer."""
+        execution_id = drilled(orchestrator, IMMEDIATE)
+
+        assert orchestrator.clean_up(execution_id, every=every)["instancesLeft"] == 0
+        assert {each["Status"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {"TERMINATED"}
+
     def test_what_drs_refuses_to_terminate_is_left_with_its_words_and_the_command(
         self, orchestrator: Orchestrator
     ) -> None:

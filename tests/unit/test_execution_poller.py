@@ -315,6 +315,23 @@ class TestWavePolling:
         simulator.remove_faults(rule)
         assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
 
+    def test_a_job_that_is_not_listed_is_not_given_up_while_its_log_can_t_be_asked_for(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        execution_id = orchestrator.begin(TWO_SERVERS)
+        rules = [
+            simulator.add_fault("empty", operation="DescribeJobs"),
+            simulator.add_fault("throttle", operation="DescribeJobLogItems"),
+        ]
+        for _ in range(20):
+            orchestrator.check(execution_id, after=120)
+
+        assert orchestrator.show(execution_id)["Status"] == "POLLING"
+
+        for rule in rules:
+            simulator.remove_faults(rule)
+        assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
+
     def test_a_job_drs_no_longer_knows_is_reported_as_that(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:

@@ -182,6 +182,27 @@ class TestLostAnswers:
         assert orchestrator.drive(execution_id)["Status"] == "FAILED"
         assert len(simulator.calls("StartRecovery")) == 1
 
+    def test_nothing_is_launched_again_while_the_servers_can_t_be_asked_for_their_last_launch(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        simulator.add_fault("reset-after", operation="StartRecovery", count=1)
+        execution_id = begin(orchestrator, ONE_SERVER)
+        orchestrator.launch(execution_id)
+        rules = [
+            simulator.add_fault("empty", operation="DescribeJobs"),
+            simulator.add_fault("throttle", operation="DescribeSourceServers"),
+        ]
+        orchestrator.let_pass(3600)
+        orchestrator.launch(execution_id)
+
+        assert len(simulator.calls("StartRecovery")) == 1
+        assert "an earlier launch can't be looked up" in reason(orchestrator, execution_id)
+
+        for rule in rules:
+            simulator.remove_faults(rule)
+        assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
+        assert len(simulator.calls("StartRecovery")) == 1
+
     def test_an_intent_that_took_too_long_to_record_is_not_followed_by_a_call(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:

@@ -163,6 +163,69 @@ class TestDecisions:
         assert (last(app, execution_id)["Kind"], last(app, execution_id)["Data"]) == ("Resumed", {})
         assert "PauseRequested" not in orchestrator.show(execution_id)
 
+    def test_what_a_pause_holds_back_of_a_wave_that_has_begun_is_launched_once_it_is_resumed(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        """Two waves at once, and DRS had no room for the second: nothing but its own job is left to turn to."""
+        orchestrator.simulator.add_fault(
+            "error", code="ServiceQuotaExceededException", operation="StartRecovery", count=1, skip=1
+        )
+        execution_id = orchestrator.begin(plan(wave("database", ONE), wave("web", TWO, DependsOn=[])))
+        pause(app, execution_id, None, JANE)
+        document = orchestrator.until_asked(execution_id)
+        assert (document["Question"]["Kind"], document["Question"]["Waves"]) == ("PAUSE", ["web"])
+        assert orchestrator.launch(execution_id)["jobsWaiting"] == 1
+
+        resume(app, execution_id, None, JOE)
+        assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
+
+    def test_an_approved_wave_whose_failure_pauses_the_plan_is_asked_about_once_more(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[ONE])
+        waves = [wave("database", ONE, ApprovalBefore=True, OnFailure="PAUSE"), wave("web", TWO)]
+        execution_id = orchestrator.begin(plan(*waves))
+        approve(app, execution_id, None, JANE)
+
+        assert orchestrator.until_asked(execution_id)["Question"]["Kind"] == "FAILURE"
+
+    @pytest.mark.parametrize("decide", [pause, cancel])
+    def test_a_decision_in_the_moment_of_a_launch_comes_before_it(
+        self, app: App, orchestrator: Orchestrator, decide: Decide
+    ) -> None:
+        """The task has read the execution already and is about to note that it launches."""
+        execution_id = orchestrator.start(PLAIN)
+        orchestrator.prepare(execution_id)
+        execution = app.executions.get(execution_id)
+        assert execution is not None
+        [job] = app.executions.jobs(execution_id, 0)
+        decide(app, execution_id, None, JANE)
+
+        assert app.executions.record_intent(execution, job, START) is None
+
+    def test_a_wave_skipped_in_the_moment_of_its_launch_is_not_launched(
+        self, app: App, orchestrator: Orchestrator
+    ) -> None:
+        execution_id = orchestrator.start(PLAIN)
+        orchestrator.prepare(execution_id)
+        execution = app.executions.get(execution_id)
+        assert execution is not None
+        [job] = app.executions.jobs(execution_id, 0)
+        skip_wave(app, execution_id, {"WaveName": "database"}, JANE)
+
+        assert app.executions.record_intent(execution, job, START) is None
+
+    def test_a_wave_is_not_skipped_once_its_launch_is_noted(self, app: App, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.start(PLAIN)
+        orchestrator.prepare(execution_id)
+        execution = app.executions.get(execution_id)
+        assert execution is not None
+        [job] = app.executions.jobs(execution_id, 0)
+        app.executions.record_intent(execution, job, START)
+
+        with pytest.raises(Conflict, match="Wave database is being launched"):
+            skip_wave(app, execution_id, {"WaveName": "database"}, JANE)
+
     def test_a_skipped_wave_is_never_launched_and_what_depends_on_it_goes_on(
         self, app: App, orchestrator: Orchestrator
     ) -> None:

@@ -181,9 +181,11 @@ class TestOperators:
     def test_a_failure_that_pauses_holds_every_wave_until_it_is_accepted(self) -> None:
         waves = [FAILED_WAVE, replace(wave("web", "database"), index=1), replace(wave("site"), index=2)]
         held = next_waves(waves, EXECUTION)
-        accepted = next_waves(waves, replace(EXECUTION, approved_waves=frozenset({0})))
+        accepted = next_waves(waves, replace(EXECUTION, accepted_waves=frozenset({0})))
+        approved = next_waves(waves, replace(EXECUTION, approved_waves=frozenset({0})))
 
         assert (names(held.held), held.held_by) == (["web", "site"], QuestionKind.FAILURE)
+        assert approved == held, "who approved its launch has not accepted its failure"
         assert names(accepted.ready) == ["web", "site"]
 
     def test_a_failure_that_pauses_asks_nothing_when_nothing_is_left_to_launch(self) -> None:
