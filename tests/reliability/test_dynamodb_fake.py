@@ -13,7 +13,6 @@ from moto import mock_aws
 
 from tests.helpers.template import create_table
 from tests.reliability.crash_points import SCENARIOS, SMALL, Crash, CrashAt, Scenario
-from tests.reliability.oracle import all_ended
 from tests.reliability.world import EXECUTION_TABLE, PLAN_TABLE, World, virtual_aws
 
 type Recorded = tuple[str, dict[str, Any], Any]
@@ -43,7 +42,7 @@ def _history(scenario: Scenario, crash: Crash) -> list[Recorded]:
         interference.world = world
         world.recorder = lambda operation, params, answer: recorded.append((operation, copy.deepcopy(params), answer))
         started = scenario.start(world)
-        assert world.run(24 * 3600, lambda: bool(started) and all_ended(world, started))
+        assert world.run(24 * 3600, lambda: bool(started) and scenario.is_over(world, started))
         for method, path, body in REQUESTS:
             world.api(method, path, body)
     return recorded
