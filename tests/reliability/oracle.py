@@ -438,7 +438,8 @@ class _Judge:
         if kinds & {"CancelRequested", "Rejected"}:
             return
         minutes = self.started.plan.get("ApprovalTimeoutMinutes", inf)
-        asked = [time for time, entry in self.history if entry["Kind"] == "QuestionAsked"]
+        # By the time that people were told; the write may have come later.
+        asked = [entry["Time"] for _, entry in self.history if entry["Kind"] == "QuestionAsked"]
         stopped = self.records.stops[self.id]
         in_time = "ApprovalTimedOut" in kinds and stopped - max(asked) >= minutes * 60 - 1
         if not in_time or self.started.plan.get("OnApprovalTimeout", "REJECT") != "REJECT":
