@@ -740,6 +740,10 @@ class _OneThread:
         return future
 
 
+def _drop(_: object) -> None:
+    """What becomes of the lines that would be metrics."""
+
+
 @contextmanager
 def virtual_aws() -> Iterator[None]:
     """Within it worlds may be made and run: boto3's clients, made once, reach the world that calls."""
@@ -786,6 +790,7 @@ def virtual_aws() -> Iterator[None]:
         # Ids decide the order of executions that started in the same second: they come from the seed, too.
         token_hex = "drs_orchestrator.tasks.start_execution.secrets.token_hex"
         stack.enter_context(mock.patch(token_hex, lambda size: _worlds[-1].random.randbytes(size).hex()))
+        stack.enter_context(mock.patch("drs_orchestrator.adapters.metrics._print", _drop))
         level = logger.log_level
         logger.setLevel("CRITICAL")
         _app.cache_clear()
