@@ -369,13 +369,16 @@ class _Judge:
         if has_to_ask and not self._is_granted(name, intended, "Approved", "ApprovalTimedOut"):
             yield f"wave {name} was launched without approval"
         for index, other in enumerate(self.started.plan["Waves"]):
-            # A wave's failure does not stop another half-way.
-            if index == wave or not self._failed(index) or self.records.ended_waves[self.id, index] >= intents[0]:
+            failed_at = self.records.ended_waves[self.id, index]
+            if index == wave or not self._failed(index) or failed_at >= intended:
                 continue
+            # A wave's failure does not stop another half-way, nor does it wait for anybody's word once DRS was asked.
+            is_begun = self.records.begun_waves.get((self.id, wave), inf) <= failed_at
             on_failure = other.get("OnFailure", "STOP")
-            if on_failure == "STOP":
+            if on_failure == "STOP" and not is_begun:
                 yield f"wave {name} was launched although {other['WaveName']} had failed"
-            elif on_failure == "PAUSE" and not self._is_granted(other["WaveName"], intended, "Resumed"):
+            was_accepted = intents[0] <= failed_at or self._is_granted(other["WaveName"], intended, "Resumed")
+            if on_failure == "PAUSE" and not was_accepted:
                 yield f"wave {name} was launched before anybody accepted that {other['WaveName']} had failed"
 
     def _is_granted(self, wave: str, by: float, *kinds: str) -> bool:

@@ -142,8 +142,9 @@ class Records:
     # What was put on the event bus for each execution, in order: (number of the history's entry, detail-type, detail).
     announced: dict[str, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
     asked: dict[str, float] = field(default_factory=dict)
-    # When a server was written SKIPPED, and a wave its final status.
+    # When a server was written SKIPPED, and a wave LAUNCHING or its final status.
     skipped: dict[tuple[str, str], float] = field(default_factory=dict)
+    begun_waves: dict[tuple[str, int], float] = field(default_factory=dict)
     ended_waves: dict[tuple[str, int], float] = field(default_factory=dict)
     # When StartRecovery was about to be called, each time.
     intents: dict[tuple[str, str], list[float]] = field(default_factory=dict)
@@ -569,7 +570,9 @@ class World:
     def _wave_written(self, key: tuple[str, int], item: Item) -> None:
         if "SkipReason" in item:
             self.records.skips.setdefault(key, self.now)
-        if item["Status"]["S"] not in ("PENDING", "QUEUED", "LAUNCHING"):
+        if item["Status"]["S"] == "LAUNCHING":
+            self.records.begun_waves.setdefault(key, self.now)
+        elif item["Status"]["S"] not in ("PENDING", "QUEUED"):
             self.records.ended_waves.setdefault(key, self.now)
 
     def _driver_changed(self, old: Item) -> None:
