@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from drs_orchestrator.adapters.accounts import Accounts
 from drs_orchestrator.adapters.clean_up_store import CleanUpStore
 from drs_orchestrator.adapters.drivers import Drivers
 from drs_orchestrator.adapters.drs import DrsAccounts
@@ -62,8 +63,12 @@ class App:
         return PlanStore(self.settings.plan_table)
 
     @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.settings.target_role_name)
+
+    @cached_property
     def drs(self) -> DrsAccounts:
-        return DrsAccounts(self.settings.drs_endpoint_url, self.settings.target_role_name)
+        return DrsAccounts(self.settings.drs_endpoint_url, self.accounts)
 
     @cached_property
     def drivers(self) -> Drivers:

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
+from drs_orchestrator.adapters.accounts import Accounts
 from drs_orchestrator.adapters.drs import (
     START_RECOVERY_CONNECT_SECONDS,
     START_RECOVERY_READ_SECONDS,
@@ -91,7 +92,7 @@ class TestStartRecovery:
         assert simulator.calls("StartRecovery") == []
 
     def test_without_a_connection_nothing_can_have_been_carried_out(self, no_aws: None) -> None:
-        drs = DrsAccounts("http://127.0.0.1:9", "role").at(None, REGION)
+        drs = DrsAccounts("http://127.0.0.1:9", Accounts("role")).at(None, REGION)
 
         assert start(drs, ONE).result is StartResult.BUSY
 
@@ -235,7 +236,7 @@ class TestAccounts:
         control = SimulatorControl(two_worlds)
         control.reset()
         control.add_servers([{"sourceServerID": ONE}], account=OTHER_ACCOUNT)
-        accounts = DrsAccounts(two_worlds, "drs-orchestrator-target")
+        accounts = DrsAccounts(two_worlds, Accounts("drs-orchestrator-target"))
         there = accounts.at(OTHER_ACCOUNT, REGION)
 
         assert start(there, ONE).result is StartResult.STARTED
@@ -249,11 +250,13 @@ class TestAccounts:
         own = boto3.client("sts").get_caller_identity()["Account"]
         control.add_servers([{"sourceServerID": ONE}], account="000000000000")
 
-        assert len(list(DrsAccounts(two_worlds, "a-role-that-nobody-has").at(own, REGION).source_servers())) == 1
+        assert (
+            len(list(DrsAccounts(two_worlds, Accounts("a-role-that-nobody-has")).at(own, REGION).source_servers())) == 1
+        )
         control.close()
 
     def test_an_account_and_region_has_one_client(self, no_aws: None) -> None:
-        accounts = DrsAccounts("http://127.0.0.1:9", "role")
+        accounts = DrsAccounts("http://127.0.0.1:9", Accounts("role"))
 
         assert accounts.at(None, REGION) is accounts.at(None, REGION)
         assert accounts.at(None, REGION) is not accounts.at(None, "eu-west-1")
@@ -263,7 +266,7 @@ class TestAccounts:
         control = SimulatorControl(two_worlds)
         control.reset()
         control.add_servers([{"sourceServerID": ONE}], account=OTHER_ACCOUNT)
-        there = DrsAccounts(two_worlds, "drs-orchestrator-target").at(OTHER_ACCOUNT, REGION)
+        there = DrsAccounts(two_worlds, Accounts("drs-orchestrator-target")).at(OTHER_ACCOUNT, REGION)
         assert len(list(there.source_servers())) == 1
         first = there._read
         control.add_fault("error", code="ExpiredTokenException", count=1)
@@ -278,7 +281,7 @@ class TestAccounts:
         self, no_aws: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
-        there = DrsAccounts("http://127.0.0.1:9", "role").at(OTHER_ACCOUNT, REGION)
+        there = DrsAccounts("http://127.0.0.1:9", Accounts("role")).at(OTHER_ACCOUNT, REGION)
         outcome = start(there, ONE)
 
         assert outcome.result is StartResult.BUSY

@@ -12,7 +12,6 @@ from enum import StrEnum
 from itertools import batched
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -22,6 +21,7 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
+from drs_orchestrator.adapters.accounts import EXPIRED, Accounts, NotEntered, code_of, reason_of, status_of
 from drs_orchestrator.domain.job import DrsJob, LaunchActionRun, LogEvent, ParticipatingServer
 from drs_orchestrator.domain.source import (
     LaunchConfiguration,
@@ -47,7 +47,6 @@ _LAUNCH_CONFIG = Config(
 _BRIEF_CONFIG = Config(
     connect_timeout=2, read_timeout=4, max_pool_connections=16, retries={"mode": "standard", "total_max_attempts": 2}
 )
-_STS_CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
 # Jobs end within hours; whatever occupies DRS now was started within this time.
 _JOBS_IN_USE_SECONDS = 2 * 24 * 3600
 
@@ -100,7 +99,6 @@ class StartOutcome:
 
 
 _THROTTLED = ("ThrottlingException", "TooManyRequestsException")
-_EXPIRED = ("ExpiredTokenException", "ExpiredToken")
 
 _RESULTS = {
     "ConflictException": StartResult.CONFLICT,
@@ -163,9 +161,9 @@ class Drs:
                 tags=dict(tags),
             )
         except ClientError as error:
-            throttled = _code(error) in _THROTTLED
+            throttled = code_of(error) in _THROTTLED
             return StartOutcome(
-                _result(error), reason=_reason(error), retry_after=_retry_after(error), throttled=throttled
+                _result(error), reason=reason_of(error), retry_after=_retry_after(error), throttled=throttled
             )
         except DrsUnavailable as error:
             return StartOutcome(
@@ -192,7 +190,7 @@ class Drs:
             ids = [instance.recovery_instance_id for instance in instances]
             answer = client.terminate_recovery_instances(recoveryInstanceIDs=ids)
         except ClientError as error:
-            return StartOutcome(_result(error), reason=_reason(error), retry_after=_retry_after(error))
+            return StartOutcome(_result(error), reason=reason_of(error), retry_after=_retry_after(error))
         except DrsUnavailable as error:
             return StartOutcome(StartResult.BUSY, reason=str(error), retry_after=error.retry_after)
         except BotoCoreError as error:
@@ -227,7 +225,7 @@ class Drs:
         try:
             self._read.describe_job_log_items(jobID=job_id, maxResults=1)
         except ClientError as error:
-            if _code(error) == "ResourceNotFoundException":
+            if code_of(error) == "ResourceNotFoundException":
                 return False
             raise self._unavailable(error) from error
         except BotoCoreError as error:
@@ -353,21 +351,19 @@ class Drs:
             raise DrsUnavailable(str(error)) from error
 
     def _unavailable(self, error: ClientError) -> DrsUnavailable:
-        """The error as what it means. Another account's credentials last an hour, a warm Lambda much longer: once they
-        have run out, the next question enters the account anew."""
-        if _code(error) in _EXPIRED:
+        """The error as what it means. Once credentials have run out, the next question enters the account anew."""
+        if code_of(error) in EXPIRED:
             self._reader = None
-        code = _code(error)
-        return DrsUnavailable(_reason(error), _retry_after(error), _REFUSALS.get(code), throttled=code in _THROTTLED)
+        code = code_of(error)
+        return DrsUnavailable(reason_of(error), _retry_after(error), _REFUSALS.get(code), throttled=code in _THROTTLED)
 
 
 class DrsAccounts:
-    """DRS of every account and Region a plan names; other accounts are entered through a role."""
+    """DRS of every account and Region a plan names."""
 
-    def __init__(self, endpoint_url: str | None, target_role_name: str) -> None:
+    def __init__(self, endpoint_url: str | None, accounts: Accounts) -> None:
         self._endpoint_url = endpoint_url
-        self._target_role_name = target_role_name
-        self._session = boto3.Session()
+        self._accounts = accounts
         self._known: dict[tuple[str | None, str], Drs] = {}
 
     def at(self, account_id: str | None, region: str) -> Drs:
@@ -382,47 +378,19 @@ class DrsAccounts:
         return Drs(lambda config: self._client(account_id, region, config), _BRIEF_CONFIG)
 
     def _client(self, account_id: str | None, region: str, config: Config) -> Any:
-        session = self._enter(account_id) if account_id else self._session
-        return session.client("drs", region_name=region, endpoint_url=self._endpoint_url, config=config)
-
-    def _enter(self, account_id: str) -> boto3.Session:
-        """Raises DrsUnavailable when the account's role can't be assumed: an account we can't enter is waited for."""
+        """Raises DrsUnavailable when the account can't be entered: that is waited for."""
         try:
-            sts = self._session.client("sts", config=_STS_CONFIG)
-            me = sts.get_caller_identity()
-            if me["Account"] == account_id:
-                return self._session
-            partition = me["Arn"].split(":")[1]
-            role = f"arn:{partition}:iam::{account_id}:role/{self._target_role_name}"
-            credentials = sts.assume_role(RoleArn=role, RoleSessionName="drs-orchestrator")["Credentials"]
-        except ClientError as error:
-            refusal = Refusal.NOT_ENTERED if _code(error) == "AccessDenied" else None
-            reason = f"account {account_id} can't be entered: {_reason(error)}"
-            raise DrsUnavailable(reason, refusal=refusal) from error
-        except BotoCoreError as error:
-            raise DrsUnavailable(f"account {account_id} can't be entered: {error}") from error
-        return boto3.Session(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+            session = self._accounts.enter(account_id)
+        except NotEntered as error:
+            raise DrsUnavailable(str(error), refusal=error.refusal) from error
+        return session.client("drs", region_name=region, endpoint_url=self._endpoint_url, config=config)
 
 
 def _result(error: ClientError) -> StartResult:
-    code = _code(error)
+    code = code_of(error)
     if code in _RESULTS:
         return _RESULTS[code]
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return StartResult.REFUSED if 400 <= status < 500 else StartResult.UNKNOWN
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "Unknown"))
-
-
-def _reason(error: ClientError) -> str:
-    message = error.response.get("Error", {}).get("Message") or "no message"
-    return f"{_code(error)}: {message}"
+    return StartResult.REFUSED if 400 <= status_of(error) < 500 else StartResult.UNKNOWN
 
 
 def _retry_after(error: ClientError) -> int | None:
