@@ -68,6 +68,10 @@ class Night:
         pages = drs._read.get_paginator("describe_recovery_instances").paginate(filters={})
         return [item for page in pages for item in page["items"]]
 
+    def drills(self) -> set[str]:
+        """The ids of the instances that a drill launched."""
+        return {each["recoveryInstanceID"] for each in self.instances() if each["isDrill"]}
+
     def take(self, step: tuple[str, Any, Any]) -> None:
         name, which, how = step
         execution_id = self.executions[-1 - which % len(self.executions)]
@@ -125,10 +129,10 @@ def test_no_sequence_of_calls_terminates_what_a_recovery_launched(
     simulator.run()
     with aws():
         night = Night(simulator)
-        drills: set[str] = set()
+        drills = night.drills()
         for step in steps:
             night.take(step)
-            drills |= {each["recoveryInstanceID"] for each in night.instances() if each["isDrill"]}
+            drills |= night.drills()
         calls = simulator.calls("TerminateRecoveryInstances")
         terminated = {each for call in calls for each in call["request"]["recoveryInstanceIDs"]}
         states = {each["recoveryInstanceID"]: each["ec2InstanceState"] for each in night.instances()}
