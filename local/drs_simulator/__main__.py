@@ -10,6 +10,7 @@ import sys
 from drs_simulator import scenarios
 from drs_simulator.accounts import Accounts
 from drs_simulator.clock import Clock
+from drs_simulator.ec2 import Endpoint
 from drs_simulator.errors import ControlError
 from drs_simulator.server import listen, make_server
 from drs_simulator.simulator import DEFAULT_SEED, Simulator
@@ -20,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="drs-simulator: %(message)s", stream=sys.stderr)
     try:
-        simulator = Simulator(seed=options.seed, clock=Clock(options.speed))
+        ec2 = Endpoint(options.ec2_endpoint) if options.ec2_endpoint else None
+        simulator = Simulator(seed=options.seed, clock=Clock(options.speed), ec2=ec2)
         if options.scenario:
             document = scenarios.load(options.scenario)
             loaded = scenarios.apply(simulator, document | {"speed": options.speed} if options.speed != 1 else document)
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", help=f"{', '.join(scenarios.names())}, or a path ending in .yaml")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="the same seed gives the same run")
     parser.add_argument("--bus-endpoint", help="where to put EventBridge events (off if left out)")
+    parser.add_argument("--ec2-endpoint", help="where launched servers are EC2 instances (in memory if left out)")
     parser.add_argument(
         "--sts-endpoint",
         default=os.environ.get("AWS_ENDPOINT_URL_STS"),

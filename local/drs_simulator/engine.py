@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from drs_simulator.clock import Clock
+from drs_simulator.ec2 import Ec2, InMemory
 from drs_simulator.switches import Switches
 from drs_simulator.timeline import (
     ACTION_BEGIN,
@@ -68,9 +69,14 @@ class Engine:
     """Applies steps to worlds. `on_launch_result` hears of every server that launched or failed to."""
 
     def __init__(
-        self, clock: Clock, switches: Callable[[], Switches], on_launch_result: LaunchListener | None = None
+        self,
+        clock: Clock,
+        switches: Callable[[], Switches],
+        on_launch_result: LaunchListener | None = None,
+        ec2: Ec2 | None = None,
     ) -> None:
         self._clock = clock
+        self._ec2: Ec2 = ec2 or InMemory()
         # Asked anew each time, so that a switch thrown while a job runs still matters.
         self._switches = switches
         self._on_launch_result = on_launch_result or (lambda *_: None)
@@ -241,9 +247,10 @@ class Engine:
     def _cleanup_ended(self, moment: Moment) -> None:
         """Remove the instances, unless EC2's termination protection is on: that is all that ever saves one."""
         doomed = _doomed(moment)
-        protected = [instance for instance in doomed if instance.protected]
+        protected = [instance for instance in doomed if self._ec2.is_protected(moment.world, instance)]
         for instance in doomed:
-            if not instance.protected:
+            if instance not in protected:
+                self._ec2.terminate(moment.world, instance)
                 moment.world.remove_instance(instance)
         if protected:
             error = f"The instance '{protected[0].id}' may not be terminated: its termination protection is on."
@@ -273,15 +280,17 @@ class Engine:
         participant.launched_at = moment.at
         participant.status.append((moment.at, "LAUNCHED"))
         instance = RecoveryInstance(
-            id=moment.world.new_id("i-"),
+            id=self._ec2.run(moment.world, participant.server_id, server),
             server_id=participant.server_id,
             job_id=moment.job.id,
             is_drill=moment.job.is_drill,
             launched=moment.at,
             point_in_time=participant.point_in_time or moment.job.created,
             state="STOPPED" if server and server.launch_disposition == "STOPPED" else "RUNNING",
-            protected=bool(server and server.termination_protection),
+            protected=False,
         )
+        if server and server.termination_protection:
+            self._ec2.protect(moment.world, instance, True)
         participant.instance_id = instance.id
         moment.world.add_instance(instance)
         if server:

@@ -6,6 +6,7 @@ from typing import Any
 from drs_simulator import fleet
 from drs_simulator.calls import CallLog
 from drs_simulator.clock import Clock
+from drs_simulator.ec2 import Ec2, InMemory
 from drs_simulator.engine import Engine
 from drs_simulator.errors import ConnectionDropped, ControlError, DrsError, throttled, uninitialized
 from drs_simulator.events import EventBus
@@ -45,8 +46,16 @@ class Outcome:
 class Simulator:
     """DRS in every account and Region. Not thread-safe: one thread calls it at a time."""
 
-    def __init__(self, *, seed: int = DEFAULT_SEED, clock: Clock | None = None, events: EventBus | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = DEFAULT_SEED,
+        clock: Clock | None = None,
+        events: EventBus | None = None,
+        ec2: Ec2 | None = None,
+    ) -> None:
         self.clock = clock or Clock()
+        self.ec2: Ec2 = ec2 or InMemory()
         self.events = events or EventBus()
         self._start_over(seed)
 
@@ -69,7 +78,7 @@ class Simulator:
         self.profiles: dict[str, Profile] = dict(BUILT_IN)
         self.default_profile = LINUX_2.name
         self.hold = False
-        self.engine = Engine(self.clock, lambda: self.switches, self._launch_result)
+        self.engine = Engine(self.clock, lambda: self.switches, self._launch_result, self.ec2)
 
     def now(self) -> float:
         return self.clock.now()
@@ -210,7 +219,7 @@ class Simulator:
         self.settle()
         for world in self.worlds.values():
             if instance := world.instances.get(instance_id):
-                instance.protected = protected
+                self.ec2.protect(world, instance, protected)
                 return
         raise ControlError(f"no recovery instance has the id {instance_id!r}")
 

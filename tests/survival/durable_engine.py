@@ -25,6 +25,8 @@ from ministack import app
 from ministack.core.persistence import save_all
 from ministack.services import dynamodb, stepfunctions
 
+from embedded import ec2_protection
+
 Handler = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
 
 STATE = Path(os.environ["STATE_DIR"])
@@ -81,6 +83,7 @@ def _file(service: ModuleType) -> Path:
 
 
 if __name__ == "__main__":
+    ec2_protection.install()
     for each in _STORES:
         make_durable(each)
     app.main()
