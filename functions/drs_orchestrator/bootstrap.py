@@ -10,6 +10,7 @@ from drs_orchestrator.adapters.accounts import Accounts
 from drs_orchestrator.adapters.clean_up_store import CleanUpStore
 from drs_orchestrator.adapters.drivers import Drivers
 from drs_orchestrator.adapters.drs import DrsAccounts
+from drs_orchestrator.adapters.ec2 import Ec2Accounts
 from drs_orchestrator.adapters.event_bus import EventBus
 from drs_orchestrator.adapters.execution_store import ExecutionStore
 from drs_orchestrator.adapters.launch_queue import LaunchQueue
@@ -69,6 +70,10 @@ class App:
     @cached_property
     def drs(self) -> DrsAccounts:
         return DrsAccounts(self.settings.drs_endpoint_url, self.accounts)
+
+    @cached_property
+    def ec2(self) -> Ec2Accounts:
+        return Ec2Accounts(self.accounts)
 
     @cached_property
     def drivers(self) -> Drivers:

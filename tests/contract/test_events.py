@@ -242,6 +242,11 @@ class TestTasks:
             "cleanUpDelaySeconds": 0,
         }
 
+    def test_protect_instances(self, seeded: Orchestrator) -> None:
+        invoke(seeded, "prepare_execution")
+
+        assert invoke(seeded, "protect_instances") == {"outcome": "PROTECTED", "instancesOpen": 0, "handOver": False}
+
     def test_clean_up_drill(self, seeded: Orchestrator) -> None:
         assert seeded.drive(EXECUTION_ID)["Status"] == "COMPLETED"
 

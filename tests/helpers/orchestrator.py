@@ -19,6 +19,7 @@ from botocore.loaders import create_loader
 from moto import mock_aws
 
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.statuses import ExecutionType
 from drs_orchestrator.settings import Settings
 from drs_orchestrator.tasks.check_drs import check_drs
 from drs_orchestrator.tasks.clean_up_drill import clean_up_drill
@@ -26,9 +27,11 @@ from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.launch_waves import launch_waves
 from drs_orchestrator.tasks.manage_plans import put_plan
 from drs_orchestrator.tasks.prepare_execution import prepare_execution
+from drs_orchestrator.tasks.protect_instances import protect_instances
 from drs_orchestrator.tasks.show_executions import show_execution
 from drs_orchestrator.tasks.start_execution import start_execution
 from drs_orchestrator.tasks.start_request import read_start_request
+from tests.helpers.ec2 import Ec2
 from tests.helpers.simulator import SimulatorControl
 from tests.helpers.template import PROJECT_ROOT, create_table, function_environment
 
@@ -59,8 +62,14 @@ def aws() -> Iterator[None]:
         for name in _UNWANTED:
             os.environ.pop(name, None)
         with mock_aws(), _one_call_at_a_time(), mock.patch("botocore.loaders.create_loader", _loader):
-            yield
+            try:
+                yield
+            finally:
+                _simulated_ec2.clear()
 
+
+# The EC2 that knows what the simulator launched, once there is an orchestrator; moto's own knows nothing of it.
+_simulated_ec2: list[Ec2] = []
 
 # Each account has sessions of its own; what they read from the SDK's service models is the same every time.
 _loader = cache(create_loader)
@@ -74,6 +83,8 @@ def _one_call_at_a_time() -> Iterator[None]:
 
     def whole(client: BaseClient, *arguments: Any) -> Any:
         with lock:
+            if _simulated_ec2 and client.meta.service_model.service_name == "ec2":
+                return _simulated_ec2[-1].call(*arguments)
             return make_api_call(client, *arguments)
 
     with mock.patch.object(BaseClient, "_make_api_call", whole):
@@ -102,6 +113,8 @@ class Orchestrator:
 
     def __init__(self, simulator: SimulatorControl, **parameters: str) -> None:
         self.simulator = simulator
+        self.ec2 = Ec2(simulator)
+        _simulated_ec2.append(self.ec2)
         self.now = START
         self.dynamodb = create_tables()
         self.stepfunctions = boto3.client("stepfunctions")
@@ -184,8 +197,23 @@ class Orchestrator:
                 waves_open = launch["wavesOpen"]
         else:
             raise AssertionError(f"still running after {polls} polls: {self.show(execution_id)}")
+        self.protect(execution_id, generation)
         self.finish(execution_id, generation)
         return self.show(execution_id)
+
+    def protect(self, execution_id: str, generation: int = 1, *, every: int = 15, rounds: int = 100) -> int:
+        """Do what the state machine does before a RECOVERY ends, nothing for a DRILL; returns how many rounds it took.
+
+        Raises AssertionError when it took more than `rounds`.
+        """
+        execution = self.app.executions.get(execution_id)
+        if execution is None or execution.execution_type is not ExecutionType.RECOVERY:
+            return 0
+        for number in range(1, rounds + 1):
+            if protect_instances(self.app, execution_id, generation)["instancesOpen"] == 0:
+                return number
+            self.let_pass(every)
+        raise AssertionError(f"not protected after {rounds} rounds: {self.show(execution_id)}")
 
     def until_asked(self, execution_id: str, *, every: int = 120, polls: int = 20) -> dict[str, Any]:
         """Do what the state machine does until nothing can go on before an operator answers; returns the document.

@@ -29,6 +29,7 @@ from drs_orchestrator.observability import logger
 from drs_orchestrator.settings import Settings
 from drs_simulator.calls import Call as DrsCall
 from drs_simulator.clock import Clock
+from drs_simulator.errors import ControlError
 from drs_simulator.simulator import Caller, Simulator
 from tests.helpers.template import PROJECT_ROOT, function_environment, template
 from tests.reliability.asl_walker import Await, End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
@@ -460,6 +461,8 @@ class World:
                 return self._ask_drs(call, Caller(account, client.meta.region_name))
             case "events":
                 return self._put_events(call.params)
+            case "ec2":
+                return self._protect(call)
             case "sts":
                 return _ask_sts(call)
         raise AssertionError(f"nobody answers {call}")
@@ -518,6 +521,17 @@ class World:
             elif call.operation == "DescribeRecoveryInstances":
                 _note_living(call.invocation.living, call.params, outcome.document)
         return outcome.document
+
+    def _protect(self, call: AwsCall) -> dict[str, Any]:
+        """ModifyInstanceAttribute with DisableApiTermination, all that EC2 is ever asked for."""
+        instance_id, wanted = call.params["InstanceId"], call.params["DisableApiTermination"]["Value"]
+        try:
+            self.simulator.protect(instance_id, wanted)
+        except ControlError:
+            details: Any = {"Code": "InvalidInstanceID.NotFound", "Message": f"The ID '{instance_id}' does not exist"}
+            status: Any = {"HTTPStatusCode": 400}
+            raise ClientError({"Error": details, "ResponseMetadata": status}, call.operation) from None
+        return {}
 
     def _written(self, table: str, old: Item | None, new: Item | None) -> None:
         item = new or old
@@ -788,7 +802,7 @@ def virtual_aws() -> Iterator[None]:
         modules = [importlib.import_module(handler.__module__) for handler in _handlers().values()]
         for module in modules:
             stack.enter_context(mock.patch.object(module, "app", _current_app))
-        for module in ("drs_survey", "ledger", "server_locks"):
+        for module in ("drs_survey", "ec2", "ledger", "server_locks"):
             stack.enter_context(mock.patch(f"drs_orchestrator.adapters.{module}.ThreadPoolExecutor", _OneThread))
         # Ids decide the order of executions that started in the same second: they come from the seed, too.
         token_hex = "drs_orchestrator.tasks.start_execution.secrets.token_hex"

@@ -25,6 +25,7 @@ PROGRESS = ("Wait While In Progress", "Check DRS")
 UNANSWERED = ("Wait For DRS To Answer", "Check DRS")
 DECIDED = ("Launch Ready Waves", "Wait For A Decision")
 CLEAN_UP = ("Clean Up Drill", "Wait For Termination", "Clean Up Drill")
+UNPROTECTED = ("Protect Instances", "Wait For EC2", "Protect Instances")
 HELD_BACK = ("Wait For DRS Capacity", "Launch Ready Waves")
 # From StartRecovery on: snapshots are taken, disks converted, instances launched; a transition between each two.
 LAUNCH = ("Launch Ready Waves", *TRANSITION, *PENDING, *TRANSITION, *PENDING, *TRANSITION, *PROGRESS)
@@ -79,7 +80,10 @@ PATHS = (
     Path(
         "a recovery with launch actions",
         ONE_WAVE,
-        ("Prepare Execution", *LAUNCH, *TRANSITION, *PROGRESS, "Finish Execution", "Execution Completed"),
+        (
+            *("Prepare Execution", *LAUNCH, *TRANSITION, *PROGRESS),
+            *("Protect Instances", "Finish Execution", "Execution Completed"),
+        ),
         execution_type="RECOVERY",
         servers=tuple(
             {"sourceServerID": server, "launchActions": [{"name": "verify", "optional": False, "seconds": 120}]}
@@ -133,6 +137,15 @@ PATHS = (
         "a drill that is cleaned up",
         ONE_SERVER | {"PlanId": "tidy", "Cleanup": "IMMEDIATE"},
         ("Prepare Execution", *LAUNCH, "Finish Execution", *CLEAN_UP, "Execution Completed"),
+    ),
+    Path(
+        "a recovery that DRS refuses",
+        ONE_SERVER,
+        ("Prepare Execution", "Launch Ready Waves", "Protect Instances", "Finish Execution", "Execution Failed"),
+        execution_type="RECOVERY",
+        status="FAILED",
+        machine="FAILED",
+        faults=({"fault": "error", "operation": "StartRecovery", "code": "AccessDeniedException"},),
     ),
     Path(
         "DRS throttles the launch",

@@ -181,10 +181,10 @@ class TestTemplate:
 
 
 class TestHistory:
-    """A round is what the two polling tasks count in DriverRounds, Launch Ready Waves and Check DRS; a clean-up, which
-    may come after them, counts rounds of its own."""
+    """A round is what the tasks that are repeated count in DriverRounds: Launch Ready Waves, Check DRS and Protect
+    Instances. A clean-up, which may come after them, counts rounds of its own."""
 
-    POLLING = frozenset({"Launch Ready Waves", "Check DRS"})
+    POLLING = frozenset({"Launch Ready Waves", "Check DRS", "Protect Instances"})
     CLEANING = "Clean Up Drill"
 
     def test_a_driver_hands_over_before_its_history_is_full(self) -> None:

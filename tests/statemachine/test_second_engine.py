@@ -158,7 +158,8 @@ class TestDrivers:
         engine.break_function(task)
         decides = task == "Wait For A Decision"
         cleans = {"Cleanup": "IMMEDIATE"} if task == "Clean Up Drill" else {}
-        execution_id = orchestrator.start((ONE_APPROVAL if decides else ONE_SERVER) | cleans)
+        execution_type = "RECOVERY" if task == "Protect Instances" else "DRILL"
+        execution_id = orchestrator.start((ONE_APPROVAL if decides else ONE_SERVER) | cleans, execution_type)
         engine.run()
         attempts = [event for event in engine.history(f"{execution_id}-g1") if event["type"] == "TaskFailed"]
 

@@ -63,6 +63,12 @@ def over(orchestrator: Orchestrator, execution_id: str) -> None:
             break
 
 
+def unprotected(orchestrator: Orchestrator, execution_id: str) -> None:
+    """Every wave of a recovery has ended, and EC2 throttles."""
+    over(orchestrator, execution_id)
+    orchestrator.ec2.fail("RequestLimitExceeded", status=503)
+
+
 def finished(orchestrator: Orchestrator, execution_id: str) -> None:
     orchestrator.drive(execution_id)
 
@@ -90,6 +96,7 @@ class Case:
     before: Prepare
     outcome: Outcome
     midway: bool = False
+    execution_type: str = "DRILL"
 
     def __str__(self) -> str:
         return f"{self.task}, {'replaced midway' if self.midway else self.before.__name__}"
@@ -109,6 +116,10 @@ CASES = [
     Case("Check DRS", throttled, Outcome.CHECKED),
     Case("Check DRS", replaced, Outcome.SUPERSEDED),
     Case("Check DRS", launched, Outcome.SUPERSEDED, midway=True),
+    Case("Protect Instances", over, Outcome.PROTECTED, execution_type="RECOVERY"),
+    Case("Protect Instances", unprotected, Outcome.PROTECTED, execution_type="RECOVERY"),
+    Case("Protect Instances", unprotected, Outcome.SUPERSEDED, midway=True, execution_type="RECOVERY"),
+    Case("Protect Instances", finished, Outcome.SUPERSEDED, execution_type="RECOVERY"),
     Case("Finish Execution", over, Outcome.FINISHED),
     Case("Finish Execution", finished, Outcome.FINISHED),
     Case("Finish Execution", replaced, Outcome.SUPERSEDED),
@@ -126,7 +137,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_result_has_every_field_the_definition_selects(case: Case, orchestrator: Orchestrator) -> None:
     orchestrator.add_servers(ONE, TWO)
-    execution_id = orchestrator.start(plan(wave("database", ONE), wave("web", TWO)))
+    execution_id = orchestrator.start(plan(wave("database", ONE), wave("web", TWO)), case.execution_type)
     case.before(orchestrator, execution_id)
     app = replaced_midway(orchestrator, execution_id) if case.midway else orchestrator.app
     with shipped_functions(app) as call:

@@ -121,18 +121,19 @@ def test_a_task_that_keeps_failing_is_tried_and_given_up_as_on_the_engine(
     parameters = {"MaxPollsPerDriver": "4" if task == "Hand Over" else "100"}
     plan = ONE_APPROVAL if task == "Wait For A Decision" else ONE_SERVER
     plan = plan | ({"Cleanup": "IMMEDIATE"} if task == "Clean Up Drill" else {})
+    execution_type = "RECOVERY" if task == "Protect Instances" else "DRILL"
     with fresh(simulator), second_engine(simulator, **parameters) as engine:
         simulator.use_profile("fast-mode")
         engine.orchestrator.add_servers(WEB)
         engine.break_function(task)
-        driver = f"{engine.orchestrator.start(plan)}-g1"
+        driver = f"{engine.orchestrator.start(plan, execution_type)}-g1"
         engine.run()
         history = engine.history(driver)
     with fresh(simulator):
         orchestrator = Orchestrator(simulator, **parameters)
         simulator.use_profile("fast-mode")
         orchestrator.add_servers(WEB)
-        driver = f"{orchestrator.start(plan)}-g1"
+        driver = f"{orchestrator.start(plan, execution_type)}-g1"
         course = walked(orchestrator, driver, broken=function_of(states()[task]))
 
     assert course.entered == states_entered(history)

@@ -314,6 +314,8 @@ def job(execution_id: str, job: Job) -> dict[str, Any]:
         "QueuedSince": job.queued_since,
         "UnknownWords": [unknown_word(word) for word in job.unknown_words] or None,
         "Replaces": list(job.replaces) or None,
+        "Protection": dict(job.protection) or None,
+        "ProtectionRounds": job.protection_rounds or None,
         "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
     }
 
@@ -344,6 +346,8 @@ def read_job(item: Mapping[str, Any]) -> Job:
             for word in item.get("UnknownWords", ())
         ),
         replaces=tuple(item.get("Replaces", ())),
+        protection=item.get("Protection", {}),
+        protection_rounds=item.get("ProtectionRounds", 0),
     )
 
 

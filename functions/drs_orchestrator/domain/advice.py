@@ -26,6 +26,10 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
         "Check the server's replication state in DRS; pin a RecoverySnapshotId of an earlier point if it is stalled.",
     ),
     (
+        ("an earlier instance lives on",),
+        "Use the new instance; once nobody needs the earlier one, lift its termination protection and terminate it.",
+    ),
+    (
         ("launch action",),
         "The instance runs; open the action's run in Systems Manager, mend it there, or mark the action optional.",
     ),

@@ -183,6 +183,7 @@ class _Judge:
             if seen.runs and new.actions_began is None:
                 new = replace(new, actions_began=int(seen.agent_found or self.now))
             new, error = self._launch_actions(server_id, new, seen.runs)
+            error = "; ".join(filter(None, (error, _left_behind(events)))) or None
         elif new.status is ServerStatus.FAILED:
             new, error = self._failed(new, events, error)
         phase = next((_PHASES[event.event] for event in reversed(events) if event.event in _PHASES), new.phase)
@@ -360,6 +361,12 @@ def _failure_text(events: Sequence[LogEvent]) -> str | None:
         if event.raw_error:
             return event.raw_error
     return next((event.event for event in reversed(events) if "FAIL" in event.event or "SKIP" in event.event), None)
+
+
+def _left_behind(events: Sequence[LogEvent]) -> str | None:
+    """Why an earlier instance of the server was not removed by the launch, as EC2's termination protection has it."""
+    failed = next((event for event in events if event.event == "CLEANUP_FAIL"), None)
+    return f"an earlier instance lives on: {failed.raw_error or 'DRS gave no reason'}" if failed else None
 
 
 def _actions_outcome(failed: Sequence[LaunchActionRun]) -> LaunchActionsStatus:

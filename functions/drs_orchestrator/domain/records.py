@@ -190,6 +190,9 @@ class Job:
     unknown_words: tuple[UnknownWord, ...] = ()
     # The living instances of earlier recoveries that its launch removes, as the history was last told.
     replaces: tuple[str, ...] = ()
+    # Of a RECOVERY: instance id → why its termination protection is not on, empty where it is; see protection.py.
+    protection: Mapping[str, str] = field(default_factory=dict)
+    protection_rounds: int = 0
 
     @property
     def to_launch(self) -> tuple[str, ...]:

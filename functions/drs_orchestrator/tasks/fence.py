@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     FINISHED = "FINISHED"
     # The execution has ended; what is left to do, such as a clean-up, is this driver's.
     ENDED = "ENDED"
+    # What a recovery launched is protected, as far as EC2 has been asked.
+    PROTECTED = "PROTECTED"
     # Every instance of a drill has met its fate; or some have not, look again later.
     CLEANED_UP = "CLEANED_UP"
     CLEANING_UP = "CLEANING_UP"

@@ -7,6 +7,7 @@ from typing import Any
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.layout import lay_out
+from drs_orchestrator.domain.protection import protection_command
 from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerProgress
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
 from drs_orchestrator.domain.steering import Question
@@ -151,8 +152,23 @@ def _server(execution: Execution, job: Job, record: dict[str, Any]) -> dict[str,
             "Error": record.get("Error"),
             "NextStep": record.get("NextStep"),
             "TimeoutDetected": record["TimeoutDetected"],
+            **_protection(job, progress.instance_id),
         }
     )
+
+
+def _protection(job: Job, instance_id: str | None) -> dict[str, Any]:
+    """Whether EC2 protects the server's instance, and what to do if not; nothing as long as that is not known."""
+    if instance_id is None or instance_id not in job.protection:
+        return {}
+    reason = job.protection[instance_id]
+    if not reason:
+        return {"TerminationProtection": True}
+    return {
+        "TerminationProtection": False,
+        "UnprotectedReason": reason,
+        "ProtectCommand": protection_command(instance_id, job.region),
+    }
 
 
 def _is_settled(server: ServerProgress) -> bool:
