@@ -12,7 +12,7 @@ from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.protection import after_round, next_jobs, told, undecided
 from drs_orchestrator.domain.records import Execution, Job
 from drs_orchestrator.domain.statuses import ExecutionType
-from drs_orchestrator.observability import logger
+from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 
 # After this no call to EC2 is begun: the function has five minutes, and what is decided has to be written.
@@ -69,10 +69,7 @@ def _save(app: App, execution: Execution, job: Job) -> Job:
     if event:
         logger.info(
             "instances protected",
-            execution_id=execution.execution_id,
-            plan_id=execution.plan_id,
-            wave=job.wave_name,
-            job_id=job.job_id,
+            **about(execution, job.wave_name, job.job_id),
             protected=event.data["Protected"],
             unprotected=event.data["Unprotected"],
         )
