@@ -64,9 +64,9 @@ class SimulatorControl:
         """With `held`, new jobs stay PENDING until they are pushed."""
         self._ask("POST", "/hold", {"hold": held})
 
-    def protect(self, instance_id: str) -> None:
-        """Switch EC2's termination protection on for a recovery instance."""
-        self._ask("POST", "/instances", {"recoveryInstanceID": instance_id, "terminationProtection": True})
+    def protect(self, instance_id: str, *, protected: bool = True) -> None:
+        """Switch EC2's termination protection of a recovery instance on or off."""
+        self._ask("POST", "/instances", {"recoveryInstanceID": instance_id, "terminationProtection": protected})
 
     def push_jobs(self, to: str, job_ids: Sequence[str] | None = None) -> list[Document]:
         body: Document = {"to": to}

@@ -20,7 +20,7 @@ def simulator(deployed_stack: None) -> Iterator[SimulatorControl]:
     simulator = control()
     yield simulator
     simulator.remove_faults()
-    terminate_instances()
+    terminate_instances(simulator)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)
@@ -41,7 +41,8 @@ def test_a_path_ends_as_on_the_second_engine(path: Path, simulator: SimulatorCon
     assert follows_the_graph(entered)
 
 
-def terminate_instances() -> None:
+def terminate_instances(simulator: SimulatorControl) -> None:
+    """Those of recoveries, too, which are protected."""
     drs = client("drs")
     deadline = time.monotonic() + 60
     while living := [
@@ -52,6 +53,8 @@ def terminate_instances() -> None:
         for item in page["items"]
         if item["ec2InstanceState"] != "TERMINATED"
     ]:
+        for instance_id in living:
+            simulator.protect(instance_id, protected=False)
         # A server whose job is not quite over is busy for a moment.
         with suppress(drs.exceptions.ConflictException):
             drs.terminate_recovery_instances(recoveryInstanceIDs=living)
