@@ -61,6 +61,12 @@ def _replaced(data: _Data) -> str:
     return f"wave {data['WaveName']}: the launch removes {_servers(data['Instances'], 'InstanceId')}"
 
 
+def _protected(data: _Data) -> str:
+    unprotected = [f"{each['InstanceId']} ({each['Reason']})" for each in data["Unprotected"]]
+    told = f"wave {data['WaveName']}: {counted(data['Protected'], 'instance')} protected from termination"
+    return f"{told}; not protected: {', '.join(unprotected)}" if unprotected else told
+
+
 def _cleaned_up(data: _Data) -> str:
     left = [f"{each['InstanceId']} of {each['SourceServerId']} ({each['Reason']})" for each in data.get("Left", ())]
     told = f"clean-up {data['Status']}: {counted(data['Terminated'], 'instance')} terminated"
@@ -104,6 +110,7 @@ _TOLD: Mapping[str, Callable[[_Data], str]] = {
     Kind.WAVE_SKIP_REQUESTED: lambda data: f"wave {data['WaveName']} is not to be launched",
     Kind.LIVE_INSTANCES_REPLACED: _replaced,
     Kind.SERVERS_GUARDED: lambda data: f"wave {data['WaveName']}: {_servers(data['Servers'], 'Error')}",
+    Kind.INSTANCES_PROTECTED: _protected,
     Kind.DRIVER_REPLACED: lambda data: f"driver {data['Generation']} takes over: {data['Verdict']}",
     Kind.STOOD_STILL: lambda data: f"{data['Verdict']}, since {moment(data['Since'])}",
     Kind.HANDED_OVER: lambda data: f"driver {data['Generation']} takes over, before the limit of the one before it",

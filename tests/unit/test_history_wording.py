@@ -48,12 +48,21 @@ def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) 
         "removed"
     )
     assert any(text.endswith(", post-launch actions NOT_CONFIGURED") for text in replacing)
-    assert replacing[-1] == "execution COMPLETED"
+    assert replacing[-2:] == ["wave web: 1 instance protected from termination", "execution COMPLETED"]
 
 
 @pytest.mark.parametrize(
     ("strange", "text"),
     [
+        (
+            entry(
+                "InstancesProtected",
+                WaveName="web",
+                Protected=0,
+                Unprotected=[{"InstanceId": "i-1", "Reason": "InternalError: no message"}],
+            ),
+            "wave web: 0 instances protected from termination; not protected: i-1 (InternalError: no message)",
+        ),
         (
             entry("RocketLaunched", Pad="39A", Crew=[{"Name": "a"}, {"Name": "b"}]),
             "RocketLaunched: Pad 39A, Crew Name a; Name b",
