@@ -139,6 +139,19 @@ class TestTrouble:
             "RequestLimitExceeded: Request limit exceeded."
         }
 
+    def test_one_instance_that_ec2_fails_on_keeps_no_other_from_being_protected(
+        self, orchestrator: Orchestrator
+    ) -> None:
+        execution_id = orchestrator.start(plan(wave("all", DATABASE, WEB)), "RECOVERY")
+        with pytest.raises(AssertionError, match="still running"):
+            orchestrator.drive(execution_id, polls=9, every=60)
+        failing = orchestrator.server(execution_id, DATABASE)["InstanceId"]
+        orchestrator.ec2.fail("InternalError", status=500, instance_id=failing)
+        orchestrator.drive(execution_id)
+        database, web = servers(orchestrator, execution_id)
+
+        assert (database["TerminationProtection"], web["TerminationProtection"]) == (False, True)
+
     def test_a_busy_ec2_is_left_alone_for_the_rest_of_a_round(self, orchestrator: Orchestrator) -> None:
         many = [server_id(number) for number in range(40)]
         orchestrator.add_servers(*many)

@@ -19,8 +19,8 @@ _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 2},
 )
 
-# What EC2 refuses now and may do later; every answer of 500 and more is one of those, too.
-_TRY_AGAIN = ("RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled", *EXPIRED)
+# What EC2 says when it does nothing for this caller now, whichever instance is asked about.
+_NOT_NOW = ("RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled", *EXPIRED)
 
 # From here on only AWS can read the message.
 _ENCODED = " Encoded authorization failure message:"
@@ -36,7 +36,7 @@ class Ec2:
     def protect(self, instance_ids: Iterable[str], in_time: Callable[[], bool]) -> dict[str, Protection]:
         """Switch termination protection on for each of the instances; for one that has it nothing changes.
 
-        Once EC2 is BUSY, or `in_time` says False, the rest is not asked for and is BUSY too.
+        Once EC2 throttles or can't be reached, or `in_time` says False, the rest is not asked for and is BUSY too.
         """
         try:
             self._client = self._client or self._client_for()
@@ -77,10 +77,10 @@ class _Turn:
     def _not_protected(self, error: ClientError) -> Protection:
         code, reason = code_of(error), reason_of(error).partition(_ENCODED)[0]
         self.expired = self.expired or code in EXPIRED
-        if code in _TRY_AGAIN or status_of(error) >= 500:
+        if code in _NOT_NOW:
             self._busy = Protection(Answer.BUSY, reason)
             return self._busy
-        return Protection(Answer.REFUSED, reason)
+        return Protection(Answer.BUSY if status_of(error) >= 500 else Answer.REFUSED, reason)
 
 
 class Ec2Accounts:
