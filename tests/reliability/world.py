@@ -796,7 +796,7 @@ def virtual_aws() -> Iterator[None]:
         stack.enter_context(mock.patch.object(boto3.Session, "client", client))
         stack.enter_context(mock.patch.object(BaseClient, "_make_api_call", call))
         # An assumed role's session is worth its account, and takes longer to make than a whole check of DRS.
-        stack.enter_context(mock.patch("drs_orchestrator.adapters.drs.boto3.Session", cache(boto3.Session)))
+        stack.enter_context(mock.patch("drs_orchestrator.adapters.accounts.boto3.Session", cache(boto3.Session)))
         # A client makes a class for each of its paginators, which takes longer than asking for its pages.
         stack.enter_context(mock.patch.object(BaseClient, "get_paginator", get_paginator))
         modules = [importlib.import_module(handler.__module__) for handler in _handlers().values()]
