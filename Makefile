@@ -109,12 +109,14 @@ coverage: setup
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="$(PYTEST_ARGS)"
 	@coverage report
 
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url
+
 .PHONY: lock
 lock: .venv-boot/.installed ## Bring the pinned requirements up to date
 	@for name in boot dev sam; do \
-	  $(UV) pip compile --quiet --universal --python-version 3.12 --upgrade --generate-hashes --no-header \
-	    --no-emit-index-url requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	  $(LOCK) --upgrade requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
+	@$(LOCK) --upgrade requirements/functions.in --constraints requirements/dev.txt --output-file functions/requirements.txt
 
 .PHONY: clean
 clean: ## Remove environments, builds and caches
