@@ -1,4 +1,4 @@
-"""What `sam build` packages for each function: only what it needs at run time, whole, small, and the same every time."""
+"""What `sam build` packages for each function: what it needs at run time and no more, small, the same every time."""
 
 import hashlib
 import io
