@@ -13,6 +13,13 @@ from tests.statemachine.functions import functions, handler_module, shipped_func
 
 FOLDER = PROJECT_ROOT / "events"
 EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")}
+
+# What the state machine's definition of each release gives its tasks and selects from their results, by version. An
+# execution goes on with the definition it was started with, whatever has been deployed since.
+RELEASES: dict[str, dict[str, Any]] = {
+    path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("v*/tasks.json"))
+}
+
 PLAN = json.loads(EVENTS["api.put_plan"]["body"])
 EXECUTION_ID = EVENTS["check_drs"]["executionId"]
 
