@@ -83,3 +83,15 @@ class TestEnvironments:
 
     def test_only_production_waits_for_a_person(self) -> None:
         assert [each for each in ENVIRONMENTS if deploy(each)["confirm_changeset"]] == ["prod"]
+
+
+def test_every_route_asks_for_iam() -> None:
+    resources = template()["Resources"]
+    apis = [each for each in resources.values() if each["Type"] in ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")]
+    functions = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Serverless::Function"]
+    routes = [route for each in functions for route in each.get("Events", {}).values() if route["Type"] == "Api"]
+
+    assert [api["Properties"]["Auth"]["DefaultAuthorizer"] for api in apis] == ["AWS_IAM"]
+    assert routes
+    assert [route for route in routes if "Auth" in route["Properties"]] == []
+    assert [each for each in functions if "FunctionUrlConfig" in each] == []
