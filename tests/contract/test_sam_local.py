@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
@@ -62,6 +63,9 @@ def deployment(drs: SimulatorControl) -> Iterator[Orchestrator]:
         orchestrator = Orchestrator(drs)
         orchestrator.now = int(time.time())
         drs.step(orchestrator.now)
+        topic = boto3.client("sns").create_topic(Name="notifications")["TopicArn"]
+        orchestrator.environment["NOTIFICATION_TOPIC_ARN"] = topic
+        orchestrator.app = orchestrator.another_app()
         seed(orchestrator)
         yield orchestrator
 

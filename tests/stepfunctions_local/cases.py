@@ -55,7 +55,7 @@ CASES = {
     "TimeoutTruth": Case(_TIMEOUT_TRUTH, {"ServerTimeoutSeconds": "60"}),
     "ApprovedWave": Case(_BY_TITLE["an approved wave"]),
     "RejectedWave": Case(_BY_TITLE["a rejected wave"]),
-    "CleanedUpDrill": Case(_BY_TITLE["a drill that is cleaned up"]),
+    "CleanedUpDrill": Case(_BY_TITLE["a drill that is cleaned up"], {"ProgressIntervalSeconds": "30"}),
 }
 
 # A case of its own: no function of ours answers. The first attempt and all that Retry makes of it fail.
@@ -77,7 +77,7 @@ class Recorded:
 def record(case: Case, simulator: SimulatorControl) -> Recorded:
     """Run a case with the shipped functions, in an account and a DRS of its own."""
     simulator.reset()
-    with aws(), second_engine(simulator, **_COARSE, **case.parameters) as engine:
+    with aws(), second_engine(simulator, **(_COARSE | dict(case.parameters))) as engine:
         orchestrator = engine.orchestrator
         case.path.arrange(simulator)
         execution_id = orchestrator.start(case.path.plan, case.path.execution_type)
