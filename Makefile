@@ -44,6 +44,12 @@ setup: .venv/.installed .venv-sam/.installed ## Install everything into .venv an
 	@$(UV) pip sync --quiet --python .venv-sam --require-hashes requirements/sam.txt
 	@touch $@
 
+.venv-audit/.installed: requirements/audit.txt .python-version | .venv-boot/.installed
+	@echo "setup: the auditors"
+	@$(UV) venv --quiet --allow-existing --no-project --python "$$(cat .python-version)" .venv-audit
+	@$(UV) pip sync --quiet --python .venv-audit --require-hashes requirements/audit.txt
+	@touch $@
+
 .PHONY: up
 up: setup ## Start the embedded stack [DRS_ENDPOINT=url WAIT_SCALE=0.05 SPEED=60 SCENARIO=three-tier]
 	@exec $(PYTHON) -m embedded up
@@ -72,6 +78,10 @@ NOT_HERE := not load and not docker and not slow
 test: setup ## Run every test except load, slow and docker
 	@$(PYTHON) -m pytest -q -n 2 -m "$(NOT_HERE) and not integration" $(PYTEST_ARGS)
 	@$(PYTHON) -m pytest -q -m "$(NOT_HERE) and integration" $(PYTEST_ARGS)
+
+.PHONY: containers
+containers: setup ## Run the tests that need a container engine: each function in its container, Step Functions Local
+	@$(PYTHON) -m pytest -q -m docker tests $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: setup ## Run the reliability proofs in full: every crash point and pair, 10,000 random histories, weeks of polling
@@ -105,6 +115,13 @@ template: setup ## Validate and lint the template
 	@sam validate --lint
 	@cfn-lint template.yaml
 
+# Exceptions stand with their reasons in .checkov.yaml. --strict: a package PyPI tells nothing of is a failure, not a pass.
+.PHONY: audit
+audit: .venv-audit/.installed ## Template, workflows and packaged libraries against known mistakes (needs PyPI's advisories)
+	@.venv-audit/bin/checkov --config-file .checkov.yaml
+	@.venv-audit/bin/zizmor --offline --persona auditor .github/workflows
+	@.venv-audit/bin/pip-audit --strict --disable-pip --requirement functions/requirements.txt
+
 # The tests of `make test` once more under coverage's eyes, which drs_orchestrator must pass.
 .PHONY: coverage
 coverage: PYTEST_ARGS += --cov --cov-append --cov-report= --cov-fail-under=0
@@ -113,15 +130,17 @@ coverage: setup
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="$(PYTEST_ARGS)"
 	@coverage report
 
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url
+
 .PHONY: lock
 lock: .venv-boot/.installed ## Bring the pinned requirements up to date
-	@for name in boot dev sam; do \
-	  $(UV) pip compile --quiet --universal --python-version 3.12 --upgrade --generate-hashes --no-header \
-	    --no-emit-index-url requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	@for name in audit boot dev sam; do \
+	  $(LOCK) --upgrade requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
+	@$(LOCK) --upgrade requirements/functions.in --constraints requirements/dev.txt --output-file functions/requirements.txt
 
 .PHONY: clean
 clean: ## Remove environments, builds and caches
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m embedded down >/dev/null; fi
-	@rm -rf .venv .venv-sam .venv-boot .aws-sam .local .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-sam .venv-boot .venv-audit .aws-sam .local .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

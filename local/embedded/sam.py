@@ -75,7 +75,7 @@ class Project:
                 report("build      up to date")
                 return
             with tool(
-                [_sam(), "build", "--template-file", str(self.template), "--build-dir", str(self.build_dir)],
+                [program(), "build", "--template-file", str(self.template), "--build-dir", str(self.build_dir)],
                 cwd=self.root,
                 env=_environment(log.parent),
                 log=log,
@@ -90,7 +90,7 @@ class Project:
         with self._builds(fcntl.LOCK_SH):
             deployment = tool(
                 [
-                    _sam(),
+                    program(),
                     "deploy",
                     *("--config-file", str(self.root / "samconfig.toml"), "--config-env", "local"),
                     *("--template-file", str(self.build_dir / "template.yaml"), "--stack-name", STACK_NAME),
@@ -131,7 +131,7 @@ def outputs(engine_url: str) -> dict[str, str]:
     return found
 
 
-def _sam() -> str:
+def program() -> str:
     """The SAM CLI of `make setup`, which lives beside this Python's environment, or the one on PATH."""
     own = Path(sys.prefix).parent / ".venv-sam" / "bin" / "sam"
     found = str(own) if own.is_file() else shutil.which("sam")

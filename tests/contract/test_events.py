@@ -5,59 +5,19 @@ so a sample is never rewritten because a handler wants it: the handler has to go
 """
 
 import json
-from typing import Any
 
 import boto3
 import pytest
 
-from drs_orchestrator.domain.plan import plan_from_document
-from drs_orchestrator.domain.records import Execution
-from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
-from tests.helpers.history import STARTED
-from tests.helpers.orchestrator import START, Orchestrator
-from tests.helpers.template import PROJECT_ROOT, template
-from tests.statemachine.functions import functions, handler_module, shipped_functions
-
-EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT_ROOT / "events").glob("*.json")}
-PLAN = json.loads(EVENTS["api.put_plan"]["body"])
-EXECUTION_ID = EVENTS["check_drs"]["executionId"]
-
-# The function a sample belongs to, by the folder of its handler.
-FUNCTIONS = {handler_module(name).partition(".")[0]: name for name in functions()}
-
-
-def folder_of(sample: str) -> str:
-    return sample.partition(".")[0]
-
-
-def invoke(orchestrator: Orchestrator, sample: str) -> Any:
-    with shipped_functions(orchestrator.app) as call:
-        return call(FUNCTIONS[folder_of(sample)], EVENTS[sample])
-
-
-def request(orchestrator: Orchestrator, sample: str) -> tuple[int, Any]:
-    """The status code and the parsed body of the API's answer."""
-    answer = invoke(orchestrator, sample)
-    return answer["statusCode"], json.loads(answer["body"] or "null")
+from tests.helpers.orchestrator import Orchestrator
+from tests.helpers.samples import EVENTS, EXECUTION_ID, FUNCTIONS, PLAN, folder_of, invoke, request, seed
+from tests.helpers.template import template
+from tests.statemachine.functions import functions
 
 
 @pytest.fixture
 def seeded(orchestrator: Orchestrator) -> Orchestrator:
-    """The plan of the samples is stored, and their execution has been started: PENDING, with its first driver."""
-    orchestrator.add_servers(*(server["SourceServerId"] for wave in PLAN["Waves"] for server in wave["Servers"]))
-    assert request(orchestrator, "api.put_plan")[0] == 201
-    execution = Execution(
-        execution_id=EXECUTION_ID,
-        plan_id=PLAN["PlanId"],
-        plan_name=PLAN["Name"],
-        execution_type=ExecutionType.DRILL,
-        status=ExecutionStatus.PENDING,
-        start_time=START,
-        generation=1,
-        driver_started=START,
-    )
-    assert orchestrator.app.executions.create(execution, plan_from_document(PLAN), None, STARTED)
-    orchestrator.app.drivers.start(execution)
+    seed(orchestrator)
     return orchestrator
 
 

@@ -12,6 +12,7 @@ from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.tasks.fence import Outcome
 from tests.helpers.history import replacement
 from tests.helpers.orchestrator import Orchestrator, plan, server_id, wave
+from tests.helpers.samples import RELEASES
 from tests.statemachine.functions import shipped_functions
 from tests.statemachine.reading import function_of, paths, states
 
@@ -146,6 +147,36 @@ def test_a_result_has_every_field_the_definition_selects(case: Case, orchestrato
     assert result["outcome"] == case.outcome
     for path in paths(states()[case.task]["ResultSelector"]):
         assert selects(path, {"Payload": result}), f"{path} selects nothing from {result}"
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_definition_of_an_earlier_release_is_still_served(
+    case: Case, release: str, orchestrator: Orchestrator
+) -> None:
+    orchestrator.add_servers(ONE, TWO)
+    execution_id = orchestrator.start(plan(wave("database", ONE), wave("web", TWO)))
+    case.before(orchestrator, execution_id)
+    released = RELEASES[release][case.task]
+    app = replaced_midway(orchestrator, execution_id) if case.midway else orchestrator.app
+    with shipped_functions(app) as call:
+        result = call(released["Function"], released["Input"] | {"executionId": execution_id})
+
+    assert [name for name in released["Selects"] if not selects(f"$.{name}", result)] == []
+
+
+def test_the_latest_release_is_the_definition_as_it_stands() -> None:
+    """Should this fail after a release, the definition's change gets a version of its own beside the earlier ones."""
+    latest = RELEASES[max(RELEASES, key=lambda version: int(version[1:]))]
+    assert set(latest) == set(states("Task"))
+    for name, released in latest.items():
+        task = states("Task")[name]
+        given = {each.removesuffix(".$") for each in task["Parameters"]["Payload"]}
+        selected = {path.removeprefix("$.Payload.") for path in paths(task.get("ResultSelector", {}))}
+
+        assert released["Function"] == function_of(task)
+        assert set(released["Input"]) == given
+        assert set(released["Selects"]) == selected
 
 
 def test_the_cases_cover_every_task_and_every_outcome() -> None:

@@ -1,0 +1,164 @@
+"""The README's section on deploying, typed as it stands into an engine; and an update in the middle of an execution."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from typing import Any
+
+import boto3
+import pytest
+
+from embedded import engine
+from embedded.processes import Server, free_port
+from embedded.sam import EXECUTE_API_URL, Project
+from tests.helpers import start_test_execution, wait_for_final_status
+from tests.helpers.stack import call_api, embedded_stack
+from tests.helpers.template import PROJECT_ROOT, template
+
+pytestmark = pytest.mark.integration
+
+STACK_NAME = "drs-orchestrator"
+# What `sam build` and `drctl` need of a checkout.
+CHECKED_OUT = ("functions", "observability", "plans", "statemachine")
+
+
+def commands(heading: str) -> str:
+    """The commands that the README prints under this heading."""
+    readme = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split(f"\n### {heading}\n")[1].split("\n## ")[0].split("\n### ")[0]
+    return "\n".join(re.findall(r"^```\n(.*?)^```$", section, re.DOTALL | re.MULTILINE))
+
+
+class Shell:
+    """A user's shell in a fresh checkout, whose AWS is an engine."""
+
+    def __init__(self, checkout: Path, url: str) -> None:
+        self.checkout = checkout
+        self.client = boto3.client("cloudformation", endpoint_url=url, **REGION_AND_KEYS)
+        self.tables = boto3.client("dynamodb", endpoint_url=url, **REGION_AND_KEYS)
+        self._url = url
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            **engine.CREDENTIALS,
+            "AWS_ENDPOINT_URL": url,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1",
+            "SAM_CLI_TELEMETRY": "0",
+            "__SAM_CLI_APP_DIR": str(checkout / ".app"),
+            # What `make setup` has installed, which is not installed again.
+            "PATH": os.pathsep.join(
+                [str(PROJECT_ROOT / ".venv-sam" / "bin"), str(Path(sys.prefix) / "bin"), os.environ["PATH"]]
+            ),
+        }
+
+    def type(self, text: str, answers: str = "") -> str:
+        """What the commands print; they stop at the first that fails."""
+        ended = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", text],
+            cwd=self.checkout,
+            env=self._environment,
+            input=answers,
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+        assert ended.returncode == 0, f"{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
+        return ended.stdout
+
+    def here(self, text: str) -> str:
+        """The commands with what differs on the engine: the environment is set up, the API is found elsewhere."""
+        text = text.replace("make setup\n", "")
+        api = EXECUTE_API_URL.match(self.outputs().get("ApiUrl", "")) if "API_URL" in text else None
+        if api:
+            url = f"{self._url}/_aws/execute-api/{api['api']}/{api['stage']}"
+            text = re.sub(r"export API_URL=\$\(.*?\)\n", f"export API_URL={url}\n", text, flags=re.DOTALL)
+        return text
+
+    def outputs(self) -> dict[str, str]:
+        [stack] = self.client.describe_stacks(StackName=STACK_NAME)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+REGION_AND_KEYS: Any = {
+    "region_name": engine.CREDENTIALS["AWS_DEFAULT_REGION"],
+    "aws_access_key_id": engine.CREDENTIALS["AWS_ACCESS_KEY_ID"],
+    "aws_secret_access_key": engine.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+}
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    checkout = tmp_path / "checkout"
+    for folder in CHECKED_OUT:
+        copytree(PROJECT_ROOT / folder, checkout / folder, ignore=ignore_patterns("__pycache__"))
+    for name in ("template.yaml", "samconfig.toml", ".python-version"):
+        (checkout / name).write_bytes((PROJECT_ROOT / name).read_bytes())
+    port = free_port()
+    state = tmp_path / "engine"
+    state.mkdir()
+    server = Server("engine", state)
+    server.start(engine.COMMAND, engine.environment(state, port, wait_scale=0.01, lambda_concurrency=2))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        server.wait_until(lambda: engine.is_ready(url), engine.START_SECONDS)
+        yield Shell(checkout, url)
+    finally:
+        server.stop()
+
+
+def guided_answers() -> str:
+    """Enter for the stack's name, the Region and each parameter; then: no change set to confirm, roles may be created,
+    failures are rolled back, nothing is saved."""
+    parameters = ["OMIT" if name == "SavedQueries" else "" for name in template()["Parameters"]]
+    return "\n".join(["", "", *parameters, "n", "y", "n", "n", ""])
+
+
+def test_the_readme_s_commands_deploy_update_and_delete(shell: Shell) -> None:
+    deploy, api_url, use = commands("First deploy").partition("export API_URL")
+    shell.type(shell.here(deploy), guided_answers())
+    assert "three-tier" in shell.type(shell.here(f"{api_url}{use}"))
+
+    update = commands("Update").rstrip()
+    assert update.endswith("--config-env prod")
+    shell.type(f"{update} --parameter-overrides SavedQueries=OMIT LogRetentionDays=14", "y\n")
+    outputs = shell.outputs()
+
+    printed = shell.type(commands("Delete"))
+    assert dict(json.JSONDecoder().raw_decode(printed)[0]) == outputs
+    assert STACK_NAME not in [stack["StackName"] for stack in shell.client.describe_stacks()["Stacks"]]
+    kept = {outputs["ExecutionTableName"], outputs["PlanTableName"]}
+    assert kept <= set(shell.tables.list_tables()["TableNames"]), "the record and the plans stay"
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Any]:
+    """A stack on which an execution takes long enough to be overtaken by an update."""
+    with embedded_stack(tmp_path / "stack", wait_scale=0.02, speed=30, scenario="three-tier") as stack:
+        yield stack
+
+
+def test_an_execution_outlives_an_update_of_the_stack(running: Any, tmp_path: Path) -> None:
+    plan = {"Name": "Shop", "Waves": [{"WaveName": "all", "Region": "us-east-1", "ServerTags": {"tier": "web"}}]}
+    assert call_api("PUT", "/plans/shop", plan).is_success
+    execution_id = start_test_execution("shop", "DRILL")
+    deadline = time.monotonic() + 60
+    while call_api("GET", f"/executions/{execution_id}").json()["Status"] != "POLLING":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    project = Project(PROJECT_ROOT)
+    defaults = project.parameter_defaults()
+    parameters = running.settings.template_parameters(defaults, running.env["DRS_SIMULATOR_URL"])
+    update = parameters | {"LogRetentionDays": "14", "ProgressIntervalSeconds": "31"}
+    project.deploy(running.env["AWS_ENDPOINT_URL"], update, tmp_path / "sam-update.log")
+    assert call_api("GET", f"/executions/{execution_id}").json()["Status"] == "POLLING", "the update came too late"
+
+    document = wait_for_final_status(execution_id)
+    assert document["Status"] == "COMPLETED"
+    assert document["Generation"] == 1, "the driver it was started with has brought it to its end"
