@@ -188,7 +188,7 @@ class TestSize:
     ) -> None:
         """A tag may have 256 characters, and a quotation mark becomes six when it is escaped."""
         report = enlarged(troubled_report(orchestrator, "'" * 250), 3000, Name='"' * 256)
-        monkeypatch.setattr("api.handler.app", lambda: None)
+        monkeypatch.setattr("api.handler.app", lambda: orchestrator.app)
         monkeypatch.setattr("api.handler.show_report", lambda *_: report)
         answer = handler(_request(report["ExecutionId"], "html"), None)
 
@@ -196,10 +196,10 @@ class TestSize:
         assert len(json.dumps(answer).encode()) < LAMBDA_ANSWER_BYTES
 
     def test_the_json_of_3000_servers_is_answered(
-        self, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+        self, orchestrator: Orchestrator, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         large = enlarged(report, 3000)
-        monkeypatch.setattr("api.handler.app", lambda: None)
+        monkeypatch.setattr("api.handler.app", lambda: orchestrator.app)
         monkeypatch.setattr("api.handler.show_report", lambda *_: large)
         answer = handler(_request(report["ExecutionId"], "json"), None)
 
