@@ -1,9 +1,9 @@
 """Pages with console sessions in them: read, acted out, and written again with what was printed.
 
-    <!-- night: at 03:12 -->          what happens between two commands, for whoever acts the page out
-    ```console
-    $ drctl list                      a command as it is typed, then what it printed
-    ```
+<!-- night: at 03:12 -->          what happens between two commands, for whoever acts the page out
+```console
+$ drctl list                      a command as it is typed, then what it printed
+```
 """
 
 import re

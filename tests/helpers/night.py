@@ -124,7 +124,13 @@ class Night:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "AWS_ENDPOINT_URL_DRS": self._simulator.url}
         result = subprocess.run(
-            command, env=environment, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            command,
+            env=environment,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
         return result.stdout
 
@@ -156,8 +162,10 @@ class Night:
 
     def _fail_back(self) -> None:
         self._simulator.replicate(list(_SERVERS.values()), "CONTINUOUS")
-        instances = self._drs.describe_recovery_instances()["items"]
-        self._drs.terminate_recovery_instances(recoveryInstanceIDs=[each["recoveryInstanceID"] for each in instances])
+        instances = [each["recoveryInstanceID"] for each in self._drs.describe_recovery_instances()["items"]]
+        for instance in instances:
+            self._simulator.protect(instance, protected=False)
+        self._drs.terminate_recovery_instances(recoveryInstanceIDs=instances)
         self._simulator.push_jobs("COMPLETED")
 
     def _refuse_to_terminate(self) -> None:
@@ -198,6 +206,7 @@ class _Driver:
                 wait_for_decision(here.app, execution_id, generation, "the driver's token")
             if launch["wavesOpen"]:
                 return
+        here.protect(execution_id, generation)
         finished = here.finish(execution_id, generation)
         if finished["cleanUp"] and finished["cleanUpDelaySeconds"] == 0:
             finished = clean_up_drill(here.app, execution_id, generation)
