@@ -197,7 +197,7 @@ def _waves_table(document: Document, now: float) -> "Table":
             status_text(wave["Status"]),
             Text(wording.counts(servers)),
             Text(wording.elapsed(wave, now), style="dim"),
-            Text(wording.clean(wave.get("StatusReason", "")), style="yellow"),
+            Text(wording.clean(wave.get("StatusReason", "")), style="yellow", overflow="fold"),
         )
     return table
 

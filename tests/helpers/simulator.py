@@ -64,6 +64,10 @@ class SimulatorControl:
         """With `held`, new jobs stay PENDING until they are pushed."""
         self._ask("POST", "/hold", {"hold": held})
 
+    def replicate(self, servers: Sequence[str], state: str) -> None:
+        """Change how source servers replicate."""
+        self._ask("POST", "/replication", {"sourceServerIDs": list(servers), "state": state})
+
     def protect(self, instance_id: str, *, protected: bool = True) -> None:
         """Switch EC2's termination protection of a recovery instance on or off."""
         self._ask("POST", "/instances", {"recoveryInstanceID": instance_id, "terminationProtection": protected})
