@@ -48,7 +48,11 @@ def served(orchestrator: Orchestrator) -> Iterator[HttpApi]:
     api = HttpApi(f"http://127.0.0.1:{server.server_address[1]}{_STAGE}")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    with mock.patch("api.handler.app", return_value=orchestrator.app):
+    # What the functions print for CloudWatch would stand among what a command of this process prints.
+    with (
+        mock.patch("api.handler.app", return_value=orchestrator.app),
+        mock.patch("drs_orchestrator.adapters.metrics.Metrics.flush"),
+    ):
         yield api
     server.shutdown()
     server.server_close()

@@ -228,8 +228,6 @@ def quiet_night(orchestrator: Orchestrator) -> Iterator[Night]:
         ids = SimpleNamespace(token_hex=lambda size: draw.randbytes(size).hex())
         clock = SimpleNamespace(time=lambda: orchestrator.now)
         stack.enter_context(mock.patch("drs_orchestrator.tasks.start_execution.secrets", ids))
-        # The API answers from this process: what it prints for CloudWatch is not the operator's.
-        stack.enter_context(mock.patch("drs_orchestrator.adapters.metrics.Metrics.flush"))
         for module in ("drctl.views", "drctl.execution_commands"):
             stack.enter_context(mock.patch(f"{module}.time", clock))
         for pause in ("_SHORTEST_PAUSE", "_LONGEST_PAUSE"):
