@@ -169,7 +169,7 @@ class TestRounds:
     @pytest.mark.parametrize("fault", ["throttle", "server-error"])
     def test_a_drs_that_can_not_answer_is_waited_for(self, orchestrator: Orchestrator, fault: str) -> None:
         execution_id = drilled(orchestrator, IMMEDIATE)
-        orchestrator.simulator.add_fault(fault, forSeconds=300)
+        orchestrator.simulator.add_fault(fault, forSeconds=70)
 
         assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
         assert living(orchestrator) == set()

@@ -833,7 +833,13 @@ class Terminal:
         variables = {name: value for name, value in (os.environ | environment).items() if value is not None}
         variables |= {"TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "drctl", *arguments], stdin=slave, stdout=slave, stderr=slave, env=variables
+            [sys.executable, "-m", "drctl", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=variables,
+            # Who runs the tests in a shell's background has Ctrl-C ignored, and so would have what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(slave)
         self.text = ""

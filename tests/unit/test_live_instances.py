@@ -13,6 +13,7 @@ from drs_orchestrator.tasks.retry_execution import read_retry_request
 from drs_orchestrator.tasks.start_execution import start_execution
 from tests.helpers.orchestrator import CALLER, Orchestrator, aws, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
+from tests.reliability.soak import SOAK
 
 RECOVERED, OTHER, THIRD = server_id(1), server_id(2), server_id(3)
 PLANS = [
@@ -116,7 +117,7 @@ class Night:
 
 
 @settings(
-    max_examples=25,
+    max_examples=60 if SOAK else 8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     derandomize=True,
