@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from drctl.names import naming_execution
-from drctl.options import ApiUrl, AsJson, ExecutionId, Why, connect
+from drctl.options import ApiUrl, AsJson, ClientToken, ExecutionId, Why, connect
 from drctl.outcome import CliError, ExitCode, PassingFailure
 from drctl.reporting import hint, print_json
 
@@ -25,10 +25,7 @@ def retry(
     skip_approvals: Annotated[
         bool, typer.Option("--skip-approvals", help="As with start: wait for no approvals; wants a --reason, too.")
     ] = False,
-    client_token: Annotated[
-        str | None,
-        typer.Option(help="The same token for the same request starts only once. Made up when not given."),
-    ] = None,
+    client_token: ClientToken = None,
     api_url: ApiUrl = None,
     as_json: AsJson = False,
 ) -> None:

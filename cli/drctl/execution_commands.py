@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 from drctl.names import naming_execution, naming_plan
-from drctl.options import ApiUrl, AsJson, Drill, ExecutionId, PlanId, Recovery, checked_plan_id, chosen_type, connect
+from drctl.options import (
+    ApiUrl,
+    AsJson,
+    ClientToken,
+    Drill,
+    ExecutionId,
+    PlanId,
+    Recovery,
+    checked_plan_id,
+    chosen_type,
+    connect,
+)
 from drctl.outcome import CliError, ExitCode, exit_code_of
 from drctl.reporting import complain, hint, print_json
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
@@ -40,10 +51,7 @@ def start(
     ] = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="Walk the whole plan and launch nothing.")] = False,
     watch_it: Annotated[bool, typer.Option("--watch", help="Watch it to its end; the exit code tells it.")] = False,
-    client_token: Annotated[
-        str | None,
-        typer.Option(help="The same token for the same request starts only once. Made up when not given."),
-    ] = None,
+    client_token: ClientToken = None,
     api_url: ApiUrl = None,
     as_json: AsJson = False,
 ) -> None:

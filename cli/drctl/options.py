@@ -33,6 +33,12 @@ PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="The id of a stored 
 Drill = Annotated[bool, typer.Option("--drill", help="Launch drill instances, to test the plan.")]
 Recovery = Annotated[bool, typer.Option("--recovery", help="A real recovery: fail over to the instances.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why; it stands in the execution's history.")]
+ClientToken = Annotated[
+    str | None,
+    typer.Option(
+        "--client-token", help="The same token for the same request starts only once. Made up when not given."
+    ),
+]
 ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="The id of an execution.")]
 
 
