@@ -60,8 +60,9 @@ def test_partial_wave_failure() -> None:
 def test_drs_api_error_handling() -> None:
     """2.3.2: DRS throttles every call; the execution goes on asking and completes when DRS answers again."""
     execution_id = start_test_execution(create_test_plan_with_servers(["s-1", "s-2"]))
+    # Once it is launched: a throttled DRS would hold the launch back instead, and nothing would be polled.
+    wait_for(execution_id, lambda document: "RecoveryJobId" in document["Waves"][0]["Jobs"][0], "launched")
     with mock_drs_throttling(duration=60):
-        wait_for_status(execution_id, "POLLING")
         document = wait_for(
             execution_id,
             lambda document: all(server["PollAttempts"] > 3 for server in document["Waves"][0]["Servers"]),
