@@ -45,6 +45,7 @@ def terminate_instances(simulator: SimulatorControl) -> None:
     """Those of recoveries, too, which are protected."""
     drs = client("drs")
     deadline = time.monotonic() + 60
+    unprotected: set[str] = set()
     while living := [
         item["recoveryInstanceID"]
         for page in drs.get_paginator("describe_recovery_instances").paginate(
@@ -53,10 +54,12 @@ def terminate_instances(simulator: SimulatorControl) -> None:
         for item in page["items"]
         if item["ec2InstanceState"] != "TERMINATED"
     ]:
-        for instance_id in living:
+        # Once only: an instance that is being terminated may be gone by the next look.
+        for instance_id in set(living) - unprotected:
             simulator.protect(instance_id, protected=False)
-        # A server whose job is not quite over is busy for a moment.
-        with suppress(drs.exceptions.ConflictException):
+        unprotected |= set(living)
+        # A server whose job is not quite over is busy for a moment, and one that is being terminated until it is gone.
+        with suppress(drs.exceptions.ConflictException, drs.exceptions.ResourceNotFoundException):
             drs.terminate_recovery_instances(recoveryInstanceIDs=living)
         assert time.monotonic() < deadline, f"{living} live on"
         time.sleep(0.2)
