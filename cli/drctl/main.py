@@ -2,15 +2,20 @@
 
 import io
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from drctl import aftercare_commands, execution_commands, history_commands, plan_commands, steering_commands
 from drctl.options import JSON_WANTED
 from drctl.outcome import MEANINGS, CliError, ExitCode
 from drctl.reporting import complain, report
+
+# Where the root remembers what was typed after `drctl`.
+_TYPED = "drctl.typed"
 
 # The line with nothing but a backspace keeps the lines of the table from being joined into a paragraph.
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"{code.value:>5}  {meaning}" for code, meaning in MEANINGS.items())
@@ -19,15 +24,33 @@ _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"{code.value:>5}  {meaning}" for 
 class Commands(TyperGroup):
     """The root: turns the troubles that are expected into one sentence each, never a traceback."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_TYPED] = list(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except TyperException as error:
+                raise _as_cli_error(error, ctx.meta[_TYPED], self.commands) from error
         except CliError as error:
             report(error, as_json=ctx.meta.get(JSON_WANTED, False))
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             complain("Stopped.")
             ctx.exit(ExitCode.INTERRUPTED)
+
+
+def _as_cli_error(error: TyperException, typed: list[str], commands: Iterable[str]) -> Exception:
+    """A mistake in the command line in our own words; whatever else Typer raises, such as help, as it is."""
+    from drctl.usage import usage_error
+
+    # Help that is shown for want of arguments is raised as a mistake, too; its message is the whole page.
+    is_help = "\n" in str(getattr(error, "message", ""))
+    return (
+        error if is_help or getattr(error, "exit_code", None) != ExitCode.USAGE else usage_error(error, typed, commands)
+    )
 
 
 app = typer.Typer(

@@ -5,12 +5,11 @@ knows itself.
 """
 
 import logging
-from typing import Any, Protocol
+from typing import Protocol
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs_simulator.local_engine import EngineClients
 from drs_simulator.worlds import RecoveryInstance, SourceServer, World
 
 IMAGE = "ami-00000000000000000"
@@ -56,7 +55,7 @@ class Endpoint(InMemory):
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients = EngineClients("ec2")
 
     def run(self, world: World, server_id: str, server: SourceServer | None) -> str:
         tags = {"Name": server.name if server else server_id, "AWSElasticDisasterRecoverySourceServerID": server_id}
@@ -65,7 +64,7 @@ class Endpoint(InMemory):
             "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         }
         try:
-            answer = self._client(world).run_instances(
+            answer = self._clients.at(self._url, world).run_instances(
                 ImageId=IMAGE,
                 InstanceType=INSTANCE_TYPE,
                 MinCount=1,
@@ -80,7 +79,7 @@ class Endpoint(InMemory):
     def protect(self, world: World, instance: RecoveryInstance, protected: bool) -> None:
         super().protect(world, instance, protected)
         try:
-            self._client(world).modify_instance_attribute(
+            self._clients.at(self._url, world).modify_instance_attribute(
                 InstanceId=instance.id, DisableApiTermination={"Value": protected}
             )
         except (BotoCoreError, ClientError) as error:
@@ -88,7 +87,7 @@ class Endpoint(InMemory):
 
     def is_protected(self, world: World, instance: RecoveryInstance) -> bool:
         try:
-            answer = self._client(world).describe_instance_attribute(
+            answer = self._clients.at(self._url, world).describe_instance_attribute(
                 InstanceId=instance.id, Attribute="disableApiTermination"
             )
         except (BotoCoreError, ClientError) as error:
@@ -98,20 +97,6 @@ class Endpoint(InMemory):
 
     def terminate(self, world: World, instance: RecoveryInstance) -> None:
         try:
-            self._client(world).terminate_instances(InstanceIds=[instance.id])
+            self._clients.at(self._url, world).terminate_instances(InstanceIds=[instance.id])
         except (BotoCoreError, ClientError) as error:
             logger.warning("ec2: %s is not terminated there: %s", instance.id, error)
-
-    def _client(self, world: World) -> Any:
-        key = (world.account, world.region)
-        if key not in self._clients:
-            self._clients[key] = botocore.session.get_session().create_client(
-                "ec2",
-                endpoint_url=self._url,
-                region_name=world.region,
-                # The local engine takes a 12-digit access key for the account, as this simulator does.
-                aws_access_key_id=world.account,
-                aws_secret_access_key="simulated",  # noqa: S106 - the local engine checks no secret
-                config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
-            )
-        return self._clients[key]

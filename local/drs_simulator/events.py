@@ -7,10 +7,9 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs_simulator.local_engine import EngineClients
 from drs_simulator.worlds import Job, World
 
 LAUNCH_RESULT = "DRS Source Server Launch Result"
@@ -32,7 +31,7 @@ class EventBus:
         self._bus_name = "default"
         self._waiting: queue.Queue[tuple[World, dict[str, Any]]] = queue.Queue(_WAITING_EVENTS)
         self._sender: threading.Thread | None = None
-        self._clients: dict[tuple[str | None, str, str], Any] = {}
+        self._clients = EngineClients("events")
 
     @property
     def is_on(self) -> bool:
@@ -78,7 +77,7 @@ class EventBus:
         while True:
             world, entry = self._waiting.get()
             try:
-                self._deliver(self._client(world), entry)
+                self._deliver(self._clients.at(self._endpoint, world), entry)
             except (BotoCoreError, ClientError) as error:
                 logger.warning("events: not delivered: %s", error)
 
@@ -90,17 +89,3 @@ class EventBus:
             self._deliver(client, {**entry, "Source": SUBSTITUTE_SOURCE})
         elif code:
             logger.warning("events: the bus refused one: %s", code)
-
-    def _client(self, world: World) -> Any:
-        key = (self._endpoint, world.account, world.region)
-        if key not in self._clients:
-            self._clients[key] = botocore.session.get_session().create_client(
-                "events",
-                endpoint_url=self._endpoint,
-                region_name=world.region,
-                # The local engine takes a 12-digit access key for the account, as this simulator does.
-                aws_access_key_id=world.account,
-                aws_secret_access_key="simulated",  # noqa: S106 - the local engine checks no secret
-                config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
-            )
-        return self._clients[key]
