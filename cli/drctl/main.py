@@ -30,16 +30,20 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            try:
-                return super().invoke(ctx)
-            except TyperException as error:
-                raise _as_cli_error(error, ctx.meta[_TYPED], self.commands) from error
+            return self._invoke(ctx)
         except CliError as error:
             report(error, as_json=ctx.meta.get(JSON_WANTED, False))
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             complain("Stopped.")
             ctx.exit(ExitCode.INTERRUPTED)
+
+    def _invoke(self, ctx: Any) -> Any:
+        """As Typer does it, but that a mistake in the command line is told as any other trouble is."""
+        try:
+            return super().invoke(ctx)
+        except TyperException as error:
+            raise _as_cli_error(error, ctx.meta[_TYPED], self.commands) from error
 
 
 def _as_cli_error(error: TyperException, typed: list[str], commands: Iterable[str]) -> Exception:

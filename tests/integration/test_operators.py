@@ -287,3 +287,36 @@ def forge_reason(execution_id: str, number: int, reason: str) -> None:
         ExpressionAttributeNames={"#name": "Reason"},
         ExpressionAttributeValues={":text": {"S": reason}},
     )
+
+
+class TestMistakes:
+    def test_each_is_one_sentence_and_the_right_command(self) -> None:
+        plan = create_test_plan_with_servers(["s-1"])["PlanId"]
+        execution_id = start_test_execution(plan)
+        mistyped = f"{plan}x"
+
+        for typed, sentence, command in [
+            (
+                ["start", mistyped, "--drill"],
+                f"There is no plan {mistyped}; did you mean {plan}?",
+                f"start {plan} --drill",
+            ),
+            (["start", plan, "--dril"], "No such option: --dril; did you mean --drill?", f"start {plan} --drill"),
+            (["status", "exec-x"], "There is no execution exec-x.", "list"),
+            (["approve", execution_id], f"No wave of {execution_id} waits for approval:", f"status {execution_id}"),
+        ]:
+            result = drctl(*typed)
+            assert result.exit_code != 0
+            assert result.stderr.startswith(f"drctl: {sentence}"), result.stderr
+            assert result.stderr.endswith(f"\n  try: drctl {command}\n"), result.stderr
+            assert result.stderr.count("\n") == 2
+
+        wait_for_final_status(execution_id)
+
+    def test_an_api_that_is_not_there_is_said_to_be_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("API_URL", "http://127.0.0.1:1")
+        result = drctl("list")
+
+        assert result.exit_code != 0
+        assert result.stderr.startswith("drctl: The API can't be reached:")
+        assert "\n  try: echo $API_URL" in result.stderr
