@@ -783,7 +783,7 @@ def test_a_failure_is_data_too_when_json_is_asked_for(drctl: Drctl) -> None:
     [
         (["start", "three-tier", "--drll"], "--drill"),
         (["approve", "exec-1", "--reson", "x"], "--reason"),
-        (["aprove", "exec-1"], "'approve'"),
+        (["aprove", "exec-1"], "did you mean approve?"),
         (["plan", "delte", "three-tier"], "'delete'"),
         (["history", "verify"], "'ID'"),
         (["reject", "exec-1"], "--reason"),
@@ -793,7 +793,9 @@ def test_what_is_mistyped_or_missing_on_the_command_line_is_named(drctl: Drctl, 
     result = drctl(*typed)
 
     assert result.exit_code == 2
-    assert meant in result.stderr.splitlines()[-1]
+    sentence, command = result.stderr.splitlines()
+    assert meant in sentence
+    assert command.startswith("  try: drctl ")
 
 
 @pytest.mark.parametrize(
