@@ -111,6 +111,7 @@ class Engine:
         held: bool,
     ) -> Job:
         """Create a LAUNCH job; the caller has checked quotas and conflicts."""
+        spread_seed = world.spread_seed()
         job = self._new_job(world, "LAUNCH", "START_DRILL" if is_drill else "START_RECOVERY", tags, held)
         for launch in launches:
             participant = Participant(launch.server, [(job.created, "PENDING")])
@@ -123,7 +124,7 @@ class Engine:
         grace = switches.completionGraceSeconds
         job.completion = max(launch.profile.completion for launch in launches) if grace is None else grace
         job.waits_for_actions = switches.completedWaitsForLaunchActions
-        steps = launch_steps(launches, f"{world.ids_seed}/{job.id}", switches.ssmDiscoverySeconds, twists)
+        steps = launch_steps(launches, spread_seed, switches.ssmDiscoverySeconds, twists)
         for launch in launches:
             steps = with_cleanup(steps, launch.server, switches.cleanupPlace)
         job.steps = with_end(steps, job.participants, job.completion, waits_for_actions=job.waits_for_actions)

@@ -87,7 +87,7 @@ class Simulator:
         """The world of an account and Region, up to date."""
         key = (account, region)
         if key not in self.worlds:
-            self.worlds[key] = World(account, region, ids_seed=f"{self.seed}.{self.generation}/{account}/{region}")
+            self.worlds[key] = World(account, region, self.seed, self.generation)
         world = self.worlds[key]
         self.engine.settle(world)
         return world

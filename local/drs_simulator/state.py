@@ -9,7 +9,7 @@ from drs_simulator.profiles import BUILT_IN, Profile
 from drs_simulator.simulator import Simulator
 from drs_simulator.worlds import World
 
-VERSION = 1
+VERSION = 2
 _DERIVED = ("busy", "launched", "agenda")
 
 

@@ -184,7 +184,9 @@ class World:
 
     account: str
     region: str
-    ids_seed: str
+    seed: int
+    # Ids never come back after a reset; everything else that is drawn does.
+    generation: int
     ids_drawn: int = 0
     initialized: bool = True
     servers: dict[str, SourceServer] = field(default_factory=dict)
@@ -199,10 +201,17 @@ class World:
 
     def new_id(self, prefix: str) -> str:
         """`prefix` and 17 hexadecimal digits, as in ``s-``, ``i-``, ``drsjob-`` and ``pit-`` ids."""
-        return ids.hex17(prefix, self.ids_seed, self._draw())
+        return ids.hex17(prefix, self._ids_seed(), self._draw())
 
     def new_uuid(self) -> str:
-        return ids.uuid4(self.ids_seed, self._draw())
+        return ids.uuid4(self._ids_seed(), self._draw())
+
+    def spread_seed(self) -> str:
+        """What decides who is fast and who is slow in the next job."""
+        return f"{self.seed}/{self.account}/{self.region}/{len(self.jobs)}"
+
+    def _ids_seed(self) -> str:
+        return f"{self.seed}.{self.generation}/{self.account}/{self.region}"
 
     def _draw(self) -> int:
         self.ids_drawn += 1

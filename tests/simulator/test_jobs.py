@@ -331,6 +331,21 @@ def test_the_same_seed_gives_the_same_job_and_another_seed_another(servers: Serv
     assert run(1) != run(2)
 
 
+def test_after_a_reset_the_same_servers_are_fast_and_slow_again(
+    simulator: Simulator, launch: Launch, log_of: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    def order() -> list[tuple[str, Any]]:
+        fleet = simulator.add_servers([{"sourceServerID": f"s-{number:017x}"} for number in range(9)])
+        job_id = launch([server.id for server in fleet])
+        simulator.clock.advance(2000)
+        return [(item["event"], item["eventData"].get("sourceServerID")) for item in log_of(job_id)]
+
+    before = order()
+    simulator.reset()
+
+    assert order() == before
+
+
 def test_a_job_from_before_a_reset_is_unknown_after_it(
     simulator: Simulator, drs: Any, servers: Servers, launch: Launch
 ) -> None:

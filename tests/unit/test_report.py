@@ -24,6 +24,9 @@ ONE, TWO, THREE = server_id(1), server_id(2), server_id(3)
 LAUNCHED, FOUND = 530, 600
 """Seconds after its job's creation when a server is launched, and when the poll finds it."""
 
+FASTER = 528
+"""Seconds until the faster one of two servers in a job is launched: with the simulator's own seed, the first."""
+
 AGENT, ACTION = 75, 300
 """Seconds until the SSM agent is discovered, and of the one launch action."""
 
@@ -107,7 +110,7 @@ class TestRecoveryTime:
         assert {each["Verdict"] for each in reasons} == {"NOT_MEASURED"}
         assert servers(report)[TWO]["RecoveryTime"]["NotMeasured"] == "the server failed"
         assert servers(report)[THREE]["RecoveryTime"]["NotMeasured"] == "the server was skipped"
-        assert servers(report)[ONE]["RecoveryTime"]["Seconds"] == LAUNCHED
+        assert servers(report)[ONE]["RecoveryTime"]["Seconds"] == FASTER
 
     def test_who_was_not_recovered_in_time_has_missed_the_objective(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
