@@ -372,13 +372,13 @@ class _Judge:
             failed_at = self.records.ended_waves[self.id, index]
             if index == wave or not self._failed(index) or failed_at >= intended:
                 continue
-            # A wave's failure does not stop another half-way, nor does it wait for anybody's word once DRS was asked.
-            is_begun = self.records.begun_waves.get((self.id, wave), inf) <= failed_at
+            # A wave's failure does not stop another half-way.
+            if self.records.begun_waves.get((self.id, wave), inf) <= failed_at:
+                continue
             on_failure = other.get("OnFailure", "STOP")
-            if on_failure == "STOP" and not is_begun:
+            if on_failure == "STOP":
                 yield f"wave {name} was launched although {other['WaveName']} had failed"
-            was_accepted = intents[0] <= failed_at or self._is_granted(other["WaveName"], intended, "Resumed")
-            if on_failure == "PAUSE" and not was_accepted:
+            if on_failure == "PAUSE" and not self._is_granted(other["WaveName"], intended, "Resumed"):
                 yield f"wave {name} was launched before anybody accepted that {other['WaveName']} had failed"
 
     def _is_granted(self, wave: str, by: float, *kinds: str) -> bool:

@@ -179,6 +179,32 @@ class TestDecisions:
         resume(app, execution_id, None, JOE)
         assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
 
+    @pytest.mark.parametrize(
+        ("decide", "web", "outcome"), [(resume, "COMPLETED", "PARTIAL"), (reject, "SKIPPED", "CANCELLED")]
+    )
+    def test_a_failure_that_pauses_the_plan_holds_what_is_queued_beside_it(
+        self, app: App, orchestrator: Orchestrator, decide: Decide, web: str, outcome: str
+    ) -> None:
+        """Two waves at once, and DRS had no room for the second until after the first one had failed."""
+        orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[ONE])
+        full = orchestrator.simulator.add_fault(
+            "error", code="ServiceQuotaExceededException", operation="StartRecovery", skip=1
+        )
+        execution_id = orchestrator.begin(
+            plan(wave("database", ONE, OnFailure="PAUSE"), wave("web", TWO, DependsOn=[]))
+        )
+        document = orchestrator.until_asked(execution_id)
+        assert (document["Question"]["Kind"], document["Question"]["Waves"]) == ("FAILURE", ["database"])
+        assert "Go on and launch wave web (1 server)?" in document["Question"]["Text"]
+        orchestrator.simulator.remove_faults(full)
+        orchestrator.simulator.clear_calls()
+        assert orchestrator.launch(execution_id)["awaitsDecision"]
+        assert orchestrator.simulator.calls("StartRecovery") == []
+
+        decide(app, execution_id, {"Reason": "we know why"}, JANE)
+        document = orchestrator.drive(execution_id)
+        assert (document["Waves"][1]["Status"], document["Status"]) == (web, outcome)
+
     def test_an_approved_wave_whose_failure_pauses_the_plan_is_asked_about_once_more(
         self, app: App, orchestrator: Orchestrator
     ) -> None:

@@ -34,8 +34,11 @@ def next_waves(waves: Sequence[Wave], execution: Execution) -> NextWaves:
     turn = tuple(wave for wave in pending if ended.issuperset(wave.depends_on))
     if execution.pause and turn:
         return NextWaves(held=turn, held_by=QuestionKind.PAUSE, skipped=skipped)
-    if turn and unaccepted_failures(waves, execution):
-        return NextWaves(held=turn, held_by=QuestionKind.FAILURE, skipped=skipped)
+    if unaccepted_failures(waves, execution):
+        # What is QUEUED has launched nothing: it waits for the answer, too.
+        queued = [wave for wave in not_begun if wave.status is WaveStatus.QUEUED and not wave.skip_reason]
+        held = tuple(wave for wave in not_begun if wave in turn or wave in queued)
+        return NextWaves(held=held, held_by=QuestionKind.FAILURE if held else None, skipped=skipped)
     unapproved = tuple(wave for wave in turn if needs_approval(wave, execution))
     ready = tuple(wave for wave in turn if wave not in unapproved)
     return NextWaves(ready, unapproved, QuestionKind.APPROVAL if unapproved else None, skipped)

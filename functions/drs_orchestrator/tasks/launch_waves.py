@@ -82,10 +82,20 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         if not job.finished
     ]
     active = sum(job.job_id is not None for job in open_jobs)
-    held = [job for job in open_jobs if execution.pause and job.job_id is None and job.called_time is None]
+    following = next_waves(waves, execution)
+    held_waves = {wave.name for wave in following.held}
+    held = [
+        job
+        for job in open_jobs
+        if (execution.pause or job.wave_name in held_waves) and job.job_id is None and job.called_time is None
+    ]
     waiting = len(open_jobs) - active - len(held)
     keep_places(app, execution, [job for job in open_jobs if job not in held], was_queued)
-    execution = ask_operator(app, execution, waves, _held(waves, execution, held))
+    if execution.pause and held:
+        # A pause holds the rest of those that have begun, too.
+        held_waves |= {job.wave_name for job in held}
+        following = NextWaves(held=tuple(wave for wave in waves if wave.name in held_waves), held_by=QuestionKind.PAUSE)
+    execution = ask_operator(app, execution, waves, following)
     asked = max((attempt.retry_after or 0 for attempt in tried.values()), default=0)
     # Asking DRS for a launch and being put off is asking DRS, too.
     polled = waiting > active
@@ -113,27 +123,20 @@ def _to_launch(waves: Sequence[Wave], execution: Execution) -> dict[str, str | N
     are only looked up, in case an earlier call launched them."""
     stopped = stop_reason(waves, execution)
     paused = f"waiting: paused by {execution.pause.by}" if execution.pause else None
-    ready = {wave.name for wave in next_waves(waves, execution).ready}
+    following = next_waves(waves, execution)
+    ready = {wave.name for wave in following.ready}
+    undecided = {wave.name: "waiting: an operator has to accept a failure first" for wave in following.held}
     names: dict[str, str | None] = {}
     for wave in waves:
         if wave.status is WaveStatus.LAUNCHING:
             # One wave's failure doesn't stop another half-way; an operator does.
             names[wave.name] = paused or (stopped if execution.stop else None)
         elif wave.status is WaveStatus.QUEUED or wave.name in ready:
-            names[wave.name] = stopped or paused or wave.skip_reason
+            names[wave.name] = stopped or paused or wave.skip_reason or undecided.get(wave.name)
         elif wave.status is WaveStatus.PENDING and stopped:
             # Still here after everything that was not begun has been skipped: a job of it may have been launched.
             names[wave.name] = stopped
     return names
-
-
-def _held(waves: Sequence[Wave], execution: Execution, held_jobs: Sequence[Job]) -> NextWaves:
-    """What waits for an operator: waves whose turn has come, and, in a pause, the rest of those that have begun."""
-    following = next_waves(waves, execution)
-    if not held_jobs:
-        return following
-    names = {job.wave_name for job in held_jobs} | {wave.name for wave in following.held}
-    return NextWaves(held=tuple(wave for wave in waves if wave.name in names), held_by=QuestionKind.PAUSE)
 
 
 def _launch_all(
