@@ -2,6 +2,8 @@
 
 import sys
 from collections import defaultdict
+from itertools import groupby
+from operator import itemgetter
 from typing import TextIO
 
 from drctl.views import print_table
@@ -50,9 +52,10 @@ def print_findings(document: Document, stream: TextIO) -> None:
         kinds[finding["Severity"], finding["Check"]].append(finding)
     for (severity, check), findings in kinds.items():
         print(file=stream)
-        for finding in findings[:_SHOWN_OF_A_KIND]:
-            print(f"{severity} {check}: {clean(finding['Message'])}", file=stream)
-            print(f"  do: {clean(finding['Remedy'])}", file=stream)
+        for remedy, alike in groupby(findings[:_SHOWN_OF_A_KIND], key=itemgetter("Remedy")):
+            for finding in alike:
+                print(f"{severity} {check}: {clean(finding['Message'])}", file=stream)
+            print(f"  do: {clean(remedy)}", file=stream)
         if (more := len(findings) - _SHOWN_OF_A_KIND) > 0:
             print(f"{severity} {check}: {more} more like these; --json lists them all", file=stream)
 

@@ -13,7 +13,9 @@ def report(error: CliError, *, as_json: bool) -> None:
         print_json({"error": name, "message": error.message, "details": error.details, "exitCode": error.exit_code})
     complain(error.message)
     for detail in error.details:
-        print(f"  {clean(detail.get('pointer') or '/')}: {clean(detail.get('message'))}", file=sys.stderr)
+        message = clean(detail.get("message"))
+        if message not in clean(error.message):
+            print(f"  {clean(detail.get('pointer') or '/')}: {message}", file=sys.stderr)
         if detail.get("remedy"):
             print(f"    do: {clean(detail['remedy'])}", file=sys.stderr)
     if error.advice:
