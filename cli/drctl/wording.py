@@ -113,6 +113,7 @@ def notices(document: Document) -> Iterator[str]:
         yield f"retry of {retried}"
     if "CleanUp" in document:
         yield from _clean_up(document["CleanUp"])
+    yield from _unprotected(document)
     if "EndTime" in document:
         return
     if stop := document.get("Stop"):
@@ -137,6 +138,14 @@ def _clean_up(clean_up: Document) -> Iterator[str]:
         if instance["Status"] == "LEFT":
             why = f"left {instance['InstanceId']} of {instance['SourceServerId']}: {clean(instance.get('Reason'))}"
             yield f"{why}; remove it with: {instance['Command']}"
+
+
+def _unprotected(document: Document) -> Iterator[str]:
+    """Each recovered instance that the next launch would remove, why, and what protects it."""
+    for server in (server for wave in document["Waves"] for server in wave["Servers"]):
+        if server.get("TerminationProtection") is False:
+            why = f"unprotected {server['InstanceId']} of {server_label(server)}: {clean(server['UnprotectedReason'])}"
+            yield f"{why}; protect it from termination with: {server['ProtectCommand']}"
 
 
 def _who(record: Document, by: str = "By") -> str:

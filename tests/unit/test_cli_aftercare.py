@@ -124,3 +124,23 @@ class TestCleanup:
 
         assert result.exit_code != 0
         assert "is a RECOVERY: what it launched may be production and is never cleaned up." in result.stderr
+
+
+class TestProtection:
+    def test_status_names_each_recovered_instance_that_is_not_protected_and_the_command(
+        self, drctl: Drctl, orchestrator: Orchestrator, api: HttpApi
+    ) -> None:
+        orchestrator.ec2.fail("UnauthorizedOperation", "You are not authorized to perform this operation.", status=403)
+        execution_id = ended(orchestrator, execution_type="RECOVERY")
+        shown = drctl("status", execution_id).stdout
+
+        for server in (orchestrator.server(execution_id, each) for each in (ONE, TWO)):
+            assert f"unprotected {server['InstanceId']} of " in shown
+            assert f"protect it from termination with: {server['ProtectCommand']}" in shown
+
+    def test_where_all_are_protected_status_says_nothing_of_it(
+        self, drctl: Drctl, orchestrator: Orchestrator, api: HttpApi
+    ) -> None:
+        execution_id = ended(orchestrator, execution_type="RECOVERY")
+
+        assert "unprotected" not in drctl("status", execution_id).stdout
