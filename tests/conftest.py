@@ -67,7 +67,7 @@ def no_aws() -> Iterator[None]:
 
 @pytest.fixture
 def orchestrator(no_aws: None, simulator: SimulatorControl) -> Orchestrator:
-    """The orchestrator's tasks in this process, on moto's tables and the simulator; time passes when told to."""
+    """The orchestrator's tasks in this process, on tables in memory and the simulator; time passes when told to."""
     return Orchestrator(simulator)
 
 

@@ -1,7 +1,7 @@
 """docs/openapi.yaml is the truth about the API: schemathesis sends the handler what the document allows and forbids.
 
-In process: a WSGI application stands where API Gateway stands and makes proxy events of requests; the tables are
-moto's, made from the template. DRS can't be reached, so starting a plan by tags is answered with 503.
+In process: a WSGI application stands where API Gateway stands and makes proxy events of requests; the tables are in
+memory, made from the template. DRS can't be reached, so starting a plan by tags is answered with 503.
 """
 
 import json
@@ -17,10 +17,11 @@ import pytest
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, settings
-from moto import mock_aws
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import unsupported_method
 from werkzeug.test import Client
+
+from tests.helpers.orchestrator import EXECUTION_TABLE, PLAN_TABLE, aws, keep_tables_in_memory
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
@@ -116,19 +117,16 @@ SCHEMA.app = GATEWAY = Gateway()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def aws() -> Iterator[None]:
-    """moto's AWS with the tables of the template, and the function's environment."""
+def _environment() -> Iterator[None]:
+    """An AWS account with the tables of the template, and the function's environment."""
     numbers = {
         name: "1"
         for name in TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
         if name.endswith(("_SECONDS", "_DRIVER"))
     }
     environment = numbers | {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "EXECUTION_TABLE_NAME": "ExecutionTable",
-        "PLAN_TABLE_NAME": "PlanTable",
+        "EXECUTION_TABLE_NAME": EXECUTION_TABLE,
+        "PLAN_TABLE_NAME": PLAN_TABLE,
         "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:recovery",
         "DRS_ENDPOINT_URL": "http://127.0.0.1:9",
         "TARGET_ROLE_NAME": "drs-orchestrator",
@@ -136,15 +134,10 @@ def aws() -> Iterator[None]:
         "NOTIFICATION_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:notifications",
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",
     }
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with pytest.MonkeyPatch.context() as patch, aws():
         for name, value in environment.items():
             patch.setenv(name, value)
-        dynamodb: Any = boto3.client("dynamodb")
-        for name in ("ExecutionTable", "PlanTable"):
-            properties = TEMPLATE["Resources"][name]["Properties"]
-            known = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-            dynamodb.create_table(TableName=name, **{key: properties[key] for key in known if key in properties})
+        keep_tables_in_memory()
         states: Any = boto3.client("stepfunctions")
         definition = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
         states.create_state_machine(

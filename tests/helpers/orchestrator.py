@@ -1,21 +1,23 @@
-"""The orchestrator in this process: its tasks on moto's tables, made from the template, and a DRS simulator.
+"""The orchestrator in this process: its tasks on tables in memory, made from the template, and a DRS simulator.
 
 Time stands still in both until a test lets it pass, so the template's own intervals and limits can be used: a drill
 of nine minutes takes a fraction of a second.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from threading import RLock
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import boto3
 from botocore.client import BaseClient
 from botocore.loaders import create_loader
+from botocore.validate import validate_parameters
 from moto import mock_aws
 
 from drs_orchestrator.bootstrap import App
@@ -31,9 +33,10 @@ from drs_orchestrator.tasks.protect_instances import protect_instances
 from drs_orchestrator.tasks.show_executions import show_execution
 from drs_orchestrator.tasks.start_execution import start_execution
 from drs_orchestrator.tasks.start_request import read_start_request
+from tests.helpers.dynamodb import DynamoDb
 from tests.helpers.ec2 import Ec2
 from tests.helpers.simulator import SimulatorControl
-from tests.helpers.template import PROJECT_ROOT, create_table, function_environment
+from tests.helpers.template import PROJECT_ROOT, create_table, function_environment, template
 
 EXECUTION_TABLE = "executions"
 PLAN_TABLE = "plans"
@@ -61,15 +64,24 @@ def aws() -> Iterator[None]:
     with mock.patch.dict(os.environ, _ISOLATION):
         for name in _UNWANTED:
             os.environ.pop(name, None)
-        with mock_aws(), _one_call_at_a_time(), mock.patch("botocore.loaders.create_loader", _loader):
+        with (
+            # moto makes thousands of patterns for what asks AWS without the SDK; here nothing does.
+            mock.patch("moto.core.models.RESPONSES_METHODS", ()),
+            mock_aws(),
+            _one_call_at_a_time(),
+            mock.patch("botocore.session.create_loader", _loader),
+            # Here time passes when a test lets it: what the SDK waits for before it asks again is nobody's.
+            mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)),
+        ):
             try:
                 yield
             finally:
-                _simulated_ec2.clear()
+                _instead_of_moto.clear()
 
 
-# The EC2 that knows what the simulator launched, once there is an orchestrator; moto's own knows nothing of it.
-_simulated_ec2: list[Ec2] = []
+# What answers a service's calls once there is an orchestrator: an EC2 that knows what the simulator launched, of which
+# moto's own knows nothing, and a DynamoDB that is much faster than moto's.
+_instead_of_moto: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {}
 
 # Each account has sessions of its own; what they read from the SDK's service models is the same every time.
 _loader = cache(create_loader)
@@ -81,28 +93,39 @@ def _one_call_at_a_time() -> Iterator[None]:
     lock = RLock()
     make_api_call = BaseClient._make_api_call
 
-    def whole(client: BaseClient, *arguments: Any) -> Any:
+    def whole(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        model = client.meta.service_model
         with lock:
-            if _simulated_ec2 and client.meta.service_model.service_name == "ec2":
-                return _simulated_ec2[-1].call(*arguments)
-            return make_api_call(client, *arguments)
+            if answer := _instead_of_moto.get(model.service_name):
+                validate_parameters(parameters, model.operation_model(operation).input_shape)
+                return answer(operation, parameters)
+            return make_api_call(client, operation, parameters)
 
     with mock.patch.object(BaseClient, "_make_api_call", whole):
         yield
 
 
-def create_tables() -> Any:
-    """The template's tables, and a DynamoDB client for looking into them."""
+_TABLES = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE}
+
+
+def create_tables() -> None:
+    """The template's tables at moto, for tests of what is said to DynamoDB."""
     dynamodb = boto3.client("dynamodb")
-    create_table(dynamodb, "ExecutionTable", EXECUTION_TABLE)
-    create_table(dynamodb, "PlanTable", PLAN_TABLE)
-    return dynamodb
+    for logical_id, name in _TABLES.items():
+        create_table(dynamodb, logical_id, name)
+
+
+def keep_tables_in_memory() -> None:
+    """From now on the template's tables are in memory, for tests of what the orchestrator does."""
+    dynamodb = DynamoDb()
+    for logical_id, name in _TABLES.items():
+        dynamodb.create_table(name, template()["Resources"][logical_id]["Properties"])
+    _instead_of_moto["dynamodb"] = dynamodb.call
 
 
 def environment(drs_endpoint: str, **parameters: str) -> dict[str, str]:
     """What the template puts into each function's environment; `parameters` replace the template's defaults."""
-    resources = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE, "EventBus": EVENT_BUS}
-    return function_environment(resources, DrsEndpointUrl=drs_endpoint, **parameters)
+    return function_environment(_TABLES | {"EventBus": EVENT_BUS}, DrsEndpointUrl=drs_endpoint, **parameters)
 
 
 class Orchestrator:
@@ -114,9 +137,10 @@ class Orchestrator:
     def __init__(self, simulator: SimulatorControl, **parameters: str) -> None:
         self.simulator = simulator
         self.ec2 = Ec2(simulator)
-        _simulated_ec2.append(self.ec2)
+        _instead_of_moto["ec2"] = self.ec2.call
+        keep_tables_in_memory()
         self.now = START
-        self.dynamodb = create_tables()
+        self.dynamodb = boto3.client("dynamodb")
         self.stepfunctions = boto3.client("stepfunctions")
         boto3.client("events").create_event_bus(Name=EVENT_BUS)
         self.environment = environment(simulator.url, **parameters) | {"STATE_MACHINE_ARN": self._state_machine()}

@@ -31,9 +31,9 @@ from drs_simulator.calls import Call as DrsCall
 from drs_simulator.clock import Clock
 from drs_simulator.errors import ControlError
 from drs_simulator.simulator import Caller, Simulator
+from tests.helpers.dynamodb import DynamoDb, Item
 from tests.helpers.template import PROJECT_ROOT, function_environment, template
 from tests.reliability.asl_walker import Await, End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
-from tests.reliability.dynamodb_fake import DynamoDb, Item
 from tests.statemachine.functions import functions
 
 ACCOUNT = "000000000000"

@@ -8,17 +8,15 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-import yaml
-from jsonschema import Draft202012Validator
 
 from drs_orchestrator.domain.plan import plan_from_document
 from drs_orchestrator.domain.report import make_report
 from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.show_report import show_report
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
+from tests.helpers.api_document import documented
 from tests.helpers.orchestrator import CALLER, REGION, START, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
-from tests.helpers.template import PROJECT_ROOT
 
 ONE, TWO, THREE = server_id(1), server_id(2), server_id(3)
 LAUNCHED, FOUND = 530, 600
@@ -33,10 +31,8 @@ AGENT, ACTION = 75, 300
 
 def report_of(orchestrator: Orchestrator, execution_id: str) -> dict[str, Any]:
     """The report, which is as the API documents it."""
-    components = yaml.safe_load((PROJECT_ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))["components"]
-    documented = Draft202012Validator({"$ref": "#/components/schemas/Report", "components": components})
     report = show_report(orchestrator.app, execution_id)
-    assert list(documented.iter_errors(report)) == []
+    assert list(documented("Report").iter_errors(report)) == []
     return report
 
 

@@ -1,8 +1,8 @@
 """DynamoDB in memory: exactly the calls the orchestrator makes, about a hundred times faster than a full emulation.
 
 It refuses whatever it does not know. That it answers as an emulation does is not believed but checked: see
-test_dynamodb_fake.py, which replays a history's calls on moto. Stored values are never changed in place, so they are
-handed out as they are. An index may lag behind its table, as DynamoDB's global secondary indexes do.
+tests/reliability/test_dynamodb.py, which replays a history's calls on moto. Stored values are never changed in place,
+so they are handed out as they are. An index may lag behind its table, as DynamoDB's global secondary indexes do.
 """
 
 import re
@@ -85,23 +85,33 @@ class DynamoDb:
         # Every answer of boto3 carries metadata, so none is an empty dictionary.
         return perform(params) | {"ResponseMetadata": {"HTTPStatusCode": 200}}
 
+    def _delete_table(self, params: dict[str, Any]) -> dict[str, Any]:
+        self._table(params, "DeleteTable")
+        del self.tables[params["TableName"]]
+        return {}
+
+    def _table(self, params: Mapping[str, Any], operation: str) -> Table:
+        if params["TableName"] not in self.tables:
+            raise _error("ResourceNotFoundException", "Requested resource not found", operation)
+        return self.tables[params["TableName"]]
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def _get_item(self, params: dict[str, Any]) -> dict[str, Any]:
-        table = self.tables[params["TableName"]]
+        table = self._table(params, "GetItem")
         item = table.items.get(table.key_of(params["Key"]))
         return {} if item is None else {"Item": item}
 
     def _batch_get_item(self, params: dict[str, Any]) -> dict[str, Any]:
         responses = {}
         for name, request in params["RequestItems"].items():
-            table = self.tables[name]
+            table = self._table({"TableName": name}, "BatchGetItem")
             found = (table.items.get(table.key_of(key)) for key in request["Keys"])
             responses[name] = [item for item in found if item is not None]
         return {"Responses": responses, "UnprocessedKeys": {}}
 
     def _query(self, params: dict[str, Any]) -> dict[str, Any]:
-        table, index = self.tables[params["TableName"]], params.get("IndexName")
+        table, index = self._table(params, "Query"), params.get("IndexName")
         if index and params.get("ConsistentRead"):
             raise NotImplementedHere("a consistent read of an index")
         sort = table.indexes[index] if index else table.key
@@ -118,15 +128,12 @@ class DynamoDb:
             found = [there[key] for key in sorted(key for key in there if within(key[1]))]
         if params.get("ScanIndexForward") is False:
             found.reverse()
-        answer = self._page(table, found, params, sort)
-        carried = table.projections.get(params.get("IndexName", ""))
-        if carried is not None:
-            wanted = {*table.key, *sort, *carried}
-            answer["Items"] = [{name: item[name] for name in item if name in wanted} for item in answer["Items"]]
-        return answer
+        return self._page(table, found, params, sort)
 
     def _scan(self, params: dict[str, Any]) -> dict[str, Any]:
-        table = self.tables[params["TableName"]]
+        table, index = self._table(params, "Scan"), params.get("IndexName")
+        if index:
+            return self._page(table, list(table.candidates(index, self._clock())), params, table.indexes[index])
         return self._page(table, list(table.items.values()), params, table.key)
 
     @staticmethod
@@ -144,6 +151,10 @@ class DynamoDb:
                 _name(each, params["ExpressionAttributeNames"]) for each in params["ProjectionExpression"].split(", ")
             ]
             answer["Items"] = [{name: item[name] for name in wanted if name in item} for item in answer["Items"]]
+        carried = table.projections.get(params.get("IndexName", ""))
+        if carried is not None:
+            shown = {*table.key, *sort, *carried}
+            answer["Items"] = [{name: item[name] for name in item if name in shown} for item in answer["Items"]]
         return answer
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -170,13 +181,14 @@ class DynamoDb:
         for kind, write in writes:
             if kind not in ("Put", "Update", "Delete"):
                 raise NotImplementedHere(f"a transaction's {kind}")
-            holds = self._find(write, write.get("Item") or write["Key"])[1]
+            holds = self._find(write, write.get("Item") or write["Key"], "TransactWriteItems")[1]
             reasons.append({"Code": "None" if holds else "ConditionalCheckFailed"})
         if any(reason["Code"] != "None" for reason in reasons):
-            error = {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"}
-            raise ClientError({"Error": error, "CancellationReasons": reasons}, "TransactWriteItems")  # type: ignore[typeddict-unknown-key]
+            error = _error("TransactionCanceledException", "Transaction cancelled", "TransactWriteItems")
+            error.response["CancellationReasons"] = reasons
+            raise error
         for kind, write in writes:
-            old, _ = self._find(write, write.get("Item") or write["Key"])
+            old, _ = self._find(write, write.get("Item") or write["Key"], "TransactWriteItems")
             match kind:
                 case "Put":
                     new = write["Item"]
@@ -187,9 +199,9 @@ class DynamoDb:
             self._store(write["TableName"], old, new)
         return {}
 
-    def _find(self, params: dict[str, Any], key: Item) -> tuple[Item | None, bool]:
+    def _find(self, params: dict[str, Any], key: Item, operation: str) -> tuple[Item | None, bool]:
         """The item as it is, and whether the write's condition holds for it."""
-        table = self.tables[params["TableName"]]
+        table = self._table(params, operation)
         old = table.items.get(table.key_of(key))
         if "ConditionExpression" not in params:
             return old, True
@@ -197,10 +209,9 @@ class DynamoDb:
         return old, _condition(params["ConditionExpression"])(old or {}, names, values)
 
     def _check(self, params: dict[str, Any], key: Item, operation: str) -> Item | None:
-        old, holds = self._find(params, key)
+        old, holds = self._find(params, key, operation)
         if not holds:
-            error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
-            raise ClientError({"Error": error}, operation)
+            raise _error("ConditionalCheckFailedException", "The conditional request failed", operation)
         return old
 
     def _store(self, table_name: str, old: Item | None, new: Item | None) -> None:
@@ -209,6 +220,11 @@ class DynamoDb:
         if item is not None:
             table.store(table.key_of(item), new, self._clock() + self.index_lag)
         self._listener(table_name, old, new)
+
+
+def _error(code: str, message: str, operation: str) -> ClientError:
+    details: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(details, operation)
 
 
 def _keys(schema: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
