@@ -19,6 +19,7 @@ from drs_orchestrator.adapters.metrics import Metrics
 from drs_orchestrator.adapters.plan_store import PlanStore
 from drs_orchestrator.adapters.server_locks import ServerLocks
 from drs_orchestrator.adapters.topic import Topic
+from drs_orchestrator.domain.target_role import TargetRole
 from drs_orchestrator.settings import Settings
 
 
@@ -65,7 +66,7 @@ class App:
 
     @cached_property
     def accounts(self) -> Accounts:
-        return Accounts(self.settings.target_role_name)
+        return Accounts(self.settings.home, self.settings.target_role_name, self.settings.target_external_id)
 
     @cached_property
     def drs(self) -> DrsAccounts:
@@ -94,7 +95,19 @@ class App:
     @property
     def account_id(self) -> str:
         """The account the orchestrator runs in: what a wave without AccountId means."""
-        return self.settings.state_machine_arn.split(":")[4]
+        return self.settings.home.account_id
+
+    @property
+    def target_role(self) -> TargetRole:
+        """What every other account has to have before it can be entered."""
+        settings = self.settings
+        return TargetRole(
+            name=settings.target_role_name,
+            has_external_id=settings.target_external_id is not None,
+            trusted_account=settings.home.account_id,
+            trusted_stack=settings.home.stack_name,
+            region=settings.home.region,
+        )
 
 
 @cache

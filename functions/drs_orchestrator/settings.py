@@ -13,12 +13,23 @@ from drs_orchestrator.domain.progress import Limits
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """Where the orchestrator itself runs, as the ARN of its state machine tells."""
+
+    partition: str
+    region: str
+    account_id: str
+    stack_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     execution_table: str
     plan_table: str
     state_machine_arn: str
     drs_endpoint_url: str | None
     target_role_name: str
+    target_external_id: str | None
     event_bus_name: str
     notification_topic_arn: str
     intervals: Intervals
@@ -41,6 +52,7 @@ class Settings:
             state_machine_arn=environment["STATE_MACHINE_ARN"],
             drs_endpoint_url=environment["DRS_ENDPOINT_URL"] or None,
             target_role_name=environment["TARGET_ROLE_NAME"],
+            target_external_id=environment["TARGET_EXTERNAL_ID"] or None,
             event_bus_name=environment["EVENT_BUS_NAME"],
             notification_topic_arn=environment["NOTIFICATION_TOPIC_ARN"],
             intervals=Intervals(
@@ -58,3 +70,9 @@ class Settings:
             stuck_after_seconds=seconds("STUCK_AFTER_SECONDS"),
             max_polls_per_driver=int(environment["MAX_POLLS_PER_DRIVER"]),
         )
+
+    @property
+    def home(self) -> Home:
+        _, partition, _, region, account_id, _, name = self.state_machine_arn.split(":")
+        # The template names the state machine after its stack.
+        return Home(partition, region, account_id, name.removesuffix("-recovery"))

@@ -1,13 +1,12 @@
 """What a deployment is given: every parameter explains and limits itself, and samconfig.toml speaks of no other."""
 
-import re
 import shlex
 import tomllib
 from typing import Any
 
 import pytest
 
-from tests.helpers.template import PROJECT_ROOT, template
+from tests.helpers.template import PROJECT_ROOT, allows, template
 
 PARAMETERS: dict[str, dict[str, Any]] = template()["Parameters"]
 CONFIG = tomllib.loads((PROJECT_ROOT / "samconfig.toml").read_text(encoding="utf-8"))
@@ -24,18 +23,6 @@ def deploy(environment: str) -> dict[str, Any]:
 def overrides(environment: str) -> dict[str, str]:
     given = shlex.split(deploy(environment).get("parameter_overrides", ""))
     return dict(each.split("=", 1) for each in given)
-
-
-def allows(parameter: dict[str, Any], value: str) -> bool:
-    """Whether CloudFormation would take the value."""
-    if "AllowedValues" in parameter and value not in map(str, parameter["AllowedValues"]):
-        return False
-    if "AllowedPattern" in parameter and not re.fullmatch(parameter["AllowedPattern"], value):
-        return False
-    if parameter["Type"] == "Number":
-        number = float(value)
-        return parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
-    return True
 
 
 class TestParameters:

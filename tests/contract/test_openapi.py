@@ -130,6 +130,7 @@ def _environment() -> Iterator[None]:
         "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:recovery",
         "DRS_ENDPOINT_URL": "http://127.0.0.1:9",
         "TARGET_ROLE_NAME": "drs-orchestrator",
+        "TARGET_EXTERNAL_ID": "",
         "EVENT_BUS_NAME": "announcements",
         "NOTIFICATION_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:notifications",
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",

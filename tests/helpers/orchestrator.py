@@ -22,7 +22,7 @@ from moto import mock_aws
 
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.statuses import ExecutionType
-from drs_orchestrator.settings import Settings
+from drs_orchestrator.settings import Home, Settings
 from drs_orchestrator.tasks.check_drs import check_drs
 from drs_orchestrator.tasks.clean_up_drill import clean_up_drill
 from drs_orchestrator.tasks.finish_execution import finish_execution
@@ -44,6 +44,7 @@ EVENT_BUS = "announcements"
 STATE_MACHINE = "recovery"
 START = 1_800_000_000
 REGION = "us-east-1"
+HOME = Home("aws", REGION, "123456789012", "drs-orchestrator")
 CALLER = "arn:aws:sts::123456789012:assumed-role/operator/jane"
 
 # Whatever the developer's own AWS configuration says, these tests talk to nobody but moto and the simulator.
@@ -83,7 +84,19 @@ def aws() -> Iterator[None]:
 # moto's own knows nothing, and a DynamoDB that is much faster than moto's.
 _instead_of_moto: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {}
 
-# Each account has sessions of its own; what they read from the SDK's service models is the same every time.
+
+@contextmanager
+def requests_to_ec2() -> Iterator[None]:
+    """EC2's calls become requests as any other service's; whoever uses this answers them."""
+    answering = list(_simulated_ec2)
+    _simulated_ec2.clear()
+    try:
+        yield
+    finally:
+        _simulated_ec2.extend(answering)
+
+
+# Each test has a session of its own; what it reads from the SDK's service models is the same every time.
 _loader = cache(create_loader)
 
 

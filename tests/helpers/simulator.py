@@ -79,6 +79,10 @@ class SimulatorControl:
         jobs: list[Document] = self._ask("POST", "/jobs/advance", body)["jobs"]
         return jobs
 
+    def map_accounts(self, keys: dict[str, str]) -> None:
+        """Tell whose access keys these are: access key id → account."""
+        self._ask("POST", "/accounts", {"keys": keys})
+
     def initialize(self, initialized: bool, **world: str) -> None:
         """Whether DRS has been set up in an account and Region."""
         self._ask("POST", "/worlds", {"initialized": initialized, **world})

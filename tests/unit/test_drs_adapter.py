@@ -24,7 +24,7 @@ from drs_orchestrator.domain.job import JobObservation
 from drs_orchestrator.domain.progress import Limits, observe
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.statuses import ExecutionType, ServerStatus
-from tests.helpers.orchestrator import REGION, START, Orchestrator, server_id
+from tests.helpers.orchestrator import HOME, REGION, START, Orchestrator, server_id
 from tests.helpers.simulator import SimulatorControl, running_simulator
 from tests.helpers.template import PROJECT_ROOT, template
 
@@ -92,7 +92,7 @@ class TestStartRecovery:
         assert simulator.calls("StartRecovery") == []
 
     def test_without_a_connection_nothing_can_have_been_carried_out(self, no_aws: None) -> None:
-        drs = DrsAccounts("http://127.0.0.1:9", Accounts("role")).at(None, REGION)
+        drs = DrsAccounts("http://127.0.0.1:9", Accounts(HOME, "role")).at(None, REGION)
 
         assert start(drs, ONE).result is StartResult.BUSY
 
@@ -236,7 +236,7 @@ class TestAccounts:
         control = SimulatorControl(two_worlds)
         control.reset()
         control.add_servers([{"sourceServerID": ONE}], account=OTHER_ACCOUNT)
-        accounts = DrsAccounts(two_worlds, Accounts("drs-orchestrator-target"))
+        accounts = DrsAccounts(two_worlds, Accounts(HOME, "drs-orchestrator-target"))
         there = accounts.at(OTHER_ACCOUNT, REGION)
 
         assert start(there, ONE).result is StartResult.STARTED
@@ -247,16 +247,15 @@ class TestAccounts:
     def test_the_own_account_is_not_entered_through_a_role(self, no_aws: None, two_worlds: str) -> None:
         control = SimulatorControl(two_worlds)
         control.reset()
-        own = boto3.client("sts").get_caller_identity()["Account"]
         control.add_servers([{"sourceServerID": ONE}], account="000000000000")
 
-        assert (
-            len(list(DrsAccounts(two_worlds, Accounts("a-role-that-nobody-has")).at(own, REGION).source_servers())) == 1
-        )
+        accounts = DrsAccounts(two_worlds, Accounts(HOME, "a-role-that-nobody-has"))
+        assert len(list(accounts.at(HOME.account_id, REGION).source_servers())) == 1
+        assert accounts.at(HOME.account_id, REGION, "exec-1") is accounts.at(None, REGION, "exec-2")
         control.close()
 
     def test_an_account_and_region_has_one_client(self, no_aws: None) -> None:
-        accounts = DrsAccounts("http://127.0.0.1:9", Accounts("role"))
+        accounts = DrsAccounts("http://127.0.0.1:9", Accounts(HOME, "role"))
 
         assert accounts.at(None, REGION) is accounts.at(None, REGION)
         assert accounts.at(None, REGION) is not accounts.at(None, "eu-west-1")
@@ -266,7 +265,7 @@ class TestAccounts:
         control = SimulatorControl(two_worlds)
         control.reset()
         control.add_servers([{"sourceServerID": ONE}], account=OTHER_ACCOUNT)
-        there = DrsAccounts(two_worlds, Accounts("drs-orchestrator-target")).at(OTHER_ACCOUNT, REGION)
+        there = DrsAccounts(two_worlds, Accounts(HOME, "drs-orchestrator-target")).at(OTHER_ACCOUNT, REGION)
         assert len(list(there.source_servers())) == 1
         first = there._read
         control.add_fault("error", code="ExpiredTokenException", count=1)
@@ -281,7 +280,7 @@ class TestAccounts:
         self, no_aws: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
-        there = DrsAccounts("http://127.0.0.1:9", Accounts("role")).at(OTHER_ACCOUNT, REGION)
+        there = DrsAccounts("http://127.0.0.1:9", Accounts(HOME, "role")).at(OTHER_ACCOUNT, REGION)
         outcome = start(there, ONE)
 
         assert outcome.result is StartResult.BUSY

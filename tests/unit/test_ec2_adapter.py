@@ -8,7 +8,7 @@ import pytest
 from drs_orchestrator.adapters.accounts import Accounts
 from drs_orchestrator.adapters.ec2 import Ec2, Ec2Accounts
 from drs_orchestrator.domain.protection import Answer, Protection
-from tests.helpers.orchestrator import REGION
+from tests.helpers.orchestrator import HOME, REGION
 
 OTHER_ACCOUNT = "210987654321"
 IMAGE = "ami-12c6146b"  # one of moto's own
@@ -18,58 +18,56 @@ def in_time() -> bool:
     return True
 
 
-def launched(session: boto3.Session, region: str = REGION) -> str:
-    ec2: Any = session.client("ec2", region_name=region)
+def launched(ec2: Any) -> str:
     return str(ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
 
 
-def is_protected(session: boto3.Session, instance_id: str, region: str = REGION) -> bool:
-    ec2: Any = session.client("ec2", region_name=region)
+def is_protected(ec2: Any, instance_id: str) -> bool:
     answer = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiTermination")
     return bool(answer["DisableApiTermination"]["Value"])
 
 
 def test_an_instance_is_protected_and_may_be_protected_again(no_aws: None) -> None:
-    instance_id = launched(boto3.Session())
-    ec2 = Ec2Accounts(Accounts("role")).at(None, REGION)
+    instance_id = launched(boto3.client("ec2"))
+    ec2 = Ec2Accounts(Accounts(HOME, "role")).at(None, REGION)
 
     for _ in range(2):
         assert ec2.protect([instance_id], in_time) == {instance_id: Protection(Answer.PROTECTED)}
-        assert is_protected(boto3.Session(), instance_id)
+        assert is_protected(boto3.client("ec2"), instance_id)
 
 
 def test_it_is_done_in_the_instances_own_account_and_region(no_aws: None) -> None:
-    accounts = Accounts("role")
-    theirs = accounts.enter(OTHER_ACCOUNT)
-    instance_id = launched(theirs, "eu-west-1")
+    accounts = Accounts(HOME, "role")
+    theirs = accounts.client("ec2", OTHER_ACCOUNT, None, region_name="eu-west-1")
+    instance_id = launched(theirs)
     ec2 = Ec2Accounts(accounts)
 
     [elsewhere] = ec2.at(None, "eu-west-1").protect([instance_id], in_time).values()
     assert (elsewhere.answer, elsewhere.reason.partition(":")[0]) == (Answer.REFUSED, "InvalidInstanceID.NotFound")
     [there] = ec2.at(OTHER_ACCOUNT, "eu-west-1").protect([instance_id], in_time).values()
     assert there.answer is Answer.PROTECTED
-    assert is_protected(theirs, instance_id, "eu-west-1")
+    assert is_protected(theirs, instance_id)
 
 
 def test_an_account_that_cannot_be_entered_is_waited_for(no_aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
-    [outcome] = Ec2Accounts(Accounts("role")).at(OTHER_ACCOUNT, REGION).protect(["i-1"], in_time).values()
+    [outcome] = Ec2Accounts(Accounts(HOME, "role")).at(OTHER_ACCOUNT, REGION).protect(["i-1"], in_time).values()
 
     assert outcome.answer is Answer.BUSY
     assert f"account {OTHER_ACCOUNT} can't be entered" in outcome.reason
 
 
 def test_without_time_nothing_is_asked(no_aws: None) -> None:
-    instance_id = launched(boto3.Session())
-    [outcome] = Ec2Accounts(Accounts("role")).at(None, REGION).protect([instance_id], lambda: False).values()
+    instance_id = launched(boto3.client("ec2"))
+    [outcome] = Ec2Accounts(Accounts(HOME, "role")).at(None, REGION).protect([instance_id], lambda: False).values()
 
     assert outcome.answer is Answer.BUSY
-    assert not is_protected(boto3.Session(), instance_id)
+    assert not is_protected(boto3.client("ec2"), instance_id)
 
 
 def test_credentials_that_ran_out_are_replaced_before_the_next_round(no_aws: None) -> None:
     """They last an hour, a warm function longer."""
-    instance_id = launched(boto3.Session())
+    instance_id = launched(boto3.client("ec2"))
     made: list[Any] = []
 
     def client() -> Any:

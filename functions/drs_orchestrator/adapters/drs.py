@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from itertools import batched
 from typing import Any
 
@@ -21,7 +22,7 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
-from drs_orchestrator.adapters.accounts import EXPIRED, Accounts, NotEntered, code_of, reason_of, status_of
+from drs_orchestrator.adapters.accounts import EXPIRED, KEPT, Accounts, NotEntered, code_of, reason_of, status_of
 from drs_orchestrator.domain.job import DrsJob, LaunchActionRun, LogEvent, ParticipatingServer
 from drs_orchestrator.domain.source import (
     LaunchConfiguration,
@@ -364,26 +365,26 @@ class DrsAccounts:
     def __init__(self, endpoint_url: str | None, accounts: Accounts) -> None:
         self._endpoint_url = endpoint_url
         self._accounts = accounts
-        self._known: dict[tuple[str | None, str], Drs] = {}
+        self._kept = lru_cache(KEPT)(self._make)
 
-    def at(self, account_id: str | None, region: str) -> Drs:
-        """`account_id` None is the account the orchestrator runs in."""
-        key = (account_id, region)
-        if key not in self._known:
-            self._known[key] = Drs(lambda config: self._client(account_id, region, config))
-        return self._known[key]
+    def at(self, account_id: str | None, region: str, execution_id: str | None = None) -> Drs:
+        """`account_id` None is the account the orchestrator runs in; another is entered in the execution's name."""
+        return self._kept(*self._accounts.visit(account_id, execution_id), region)
 
     def briefly_at(self, account_id: str | None, region: str) -> Drs:
         """The same with little patience, for reads that somebody waits for; never kept, and never to launch with."""
-        return Drs(lambda config: self._client(account_id, region, config), _BRIEF_CONFIG)
+        return Drs(lambda config: self._client(account_id, None, region, config), _BRIEF_CONFIG)
 
-    def _client(self, account_id: str | None, region: str, config: Config) -> Any:
+    def _make(self, account_id: str | None, execution_id: str | None, region: str) -> Drs:
+        return Drs(lambda config: self._client(account_id, execution_id, region, config))
+
+    def _client(self, account_id: str | None, execution_id: str | None, region: str, config: Config) -> Any:
         """Raises DrsUnavailable when the account can't be entered: that is waited for."""
+        settings = {"region_name": region, "endpoint_url": self._endpoint_url, "config": config}
         try:
-            session = self._accounts.enter(account_id)
+            return self._accounts.client("drs", account_id, execution_id, **settings)
         except NotEntered as error:
             raise DrsUnavailable(str(error), refusal=error.refusal) from error
-        return session.client("drs", region_name=region, endpoint_url=self._endpoint_url, config=config)
 
 
 def _result(error: ClientError) -> StartResult:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs_orchestrator.adapters.accounts import EXPIRED, Accounts, NotEntered, code_of, reason_of, status_of
+from drs_orchestrator.adapters.accounts import EXPIRED, KEPT, Accounts, NotEntered, code_of, reason_of, status_of
 from drs_orchestrator.domain.protection import Answer, Protection
 
 # EC2 takes in bursts and refills slowly; more at once would only be throttled.
@@ -88,13 +89,11 @@ class Ec2Accounts:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
-        self._known: dict[tuple[str | None, str], Ec2] = {}
+        self._kept = lru_cache(KEPT)(self._make)
 
-    def at(self, account_id: str | None, region: str) -> Ec2:
-        """`account_id` None is the account the orchestrator runs in."""
-        key = (account_id, region)
-        if key not in self._known:
-            self._known[key] = Ec2(
-                lambda: self._accounts.enter(account_id).client("ec2", region_name=region, config=_CONFIG)
-            )
-        return self._known[key]
+    def at(self, account_id: str | None, region: str, execution_id: str | None = None) -> Ec2:
+        """`account_id` None is the account the orchestrator runs in; another is entered in the execution's name."""
+        return self._kept(*self._accounts.visit(account_id, execution_id), region)
+
+    def _make(self, account_id: str | None, execution_id: str | None, region: str) -> Ec2:
+        return Ec2(lambda: self._accounts.client("ec2", account_id, execution_id, region_name=region, config=_CONFIG))

@@ -278,17 +278,20 @@ class ExecutionStore:
         now: int,
         polled: bool,
         troubles: int = 0,
+        reason: str | None = None,
         phase: str | None = None,
         finished: Iterable[JobKey] = (),
     ) -> Execution | None:
         """The last write of every round; None when another driver has taken over. A driver that makes a round does
-        not wait for an answer any more, so its callback token goes."""
+        not wait for an answer any more, so its callback token goes. `reason`: what kept DRS from being asked."""
         done = {str(key) for key in finished}
+        known = {"PollingPhase": phase, "StatusReason": reason}
+        gone = {"TaskToken": execution.task_token, "StatusReason": execution.status_reason and not reason}
         change = Change(
-            set={"LastPolledTime": now, "Troubles": troubles} | ({"PollingPhase": phase} if phase else {}),
+            set={"LastPolledTime": now, "Troubles": troubles} | {name: text for name, text in known.items() if text},
             add={"DriverRounds": 1, "PollCount": 1 if polled else 0},
             delete={"ActiveJobs": done} if done else {},
-            remove=("TaskToken",) if execution.task_token else (),
+            remove=[name for name, is_there in gone.items() if is_there],
             only_if=_driven(execution),
         )
         return self._ledger.update_header(execution, change)
@@ -300,6 +303,7 @@ class ExecutionStore:
         taken over or the execution has ended."""
         change = Change(
             set={"Status": status.value, "EndTime": now} | ({"StatusReason": reason} if reason else {}),
+            remove=() if reason else ("StatusReason",),
             only_if=_driven(execution) | {"Status": ExecutionStatus.POLLING.value},
         )
         event = Event(Kind.EXECUTION_FINISHED, now, data={"Status": status.value, "StatusReason": reason})

@@ -17,6 +17,7 @@ from drs_orchestrator.domain.guard import live_instance_remedy
 from drs_orchestrator.domain.plan import Impact, Plan, Server, Wave, chunk, launch_order
 from drs_orchestrator.domain.source import RecoveryInstance, Refusal
 from drs_orchestrator.domain.statuses import ExecutionType
+from drs_orchestrator.domain.target_role import TargetRole
 
 SPECIFIED_SECONDS = {ExecutionType.DRILL: 1200, ExecutionType.RECOVERY: 1800}
 """How long an execution typically takes, where this plan has none of its own to go by."""
@@ -61,15 +62,6 @@ class PastRun:
 
     seconds: int
     wave_seconds: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class TargetRole:
-    """The role by which other accounts are entered, and who has to be trusted by it."""
-
-    name: str
-    partition: str
-    trusted_account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +175,7 @@ def _places(situation: Situation) -> Iterator[Finding]:
     for facts in situation.places.values():
         where = _where(facts)
         if facts.refusal:
-            check, message, remedy = _refusal(facts, where, situation.role)
+            check, message, remedy = refused_place(facts, situation.role)
             for wave in situation.plan.waves:
                 if (wave.account_id, wave.region) == (facts.account_id, facts.region):
                     yield Finding(Severity.ERROR, check, message, remedy, wave.name)
@@ -198,20 +190,12 @@ def _places(situation: Situation) -> Iterator[Finding]:
             )
 
 
-def _refusal(facts: PlaceFacts, where: str, role: TargetRole) -> tuple[str, str, str]:
-    said = _sentence(facts.reason)
+def refused_place(facts: PlaceFacts, role: TargetRole) -> tuple[str, str, str]:
+    """Check, message and remedy where DRS of an account and Region can't be used."""
+    where, said = _where(facts), _sentence(facts.reason)
     match facts.refusal:
         case Refusal.NOT_ENTERED:
-            principal = f"arn:{role.partition}:iam::{role.trusted_account}:root"
-            policy = (
-                '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"'
-                + principal
-                + '"},"Action":"sts:AssumeRole"}]}'
-            )
-            remedy = (
-                f"In account {facts.account_id} let the role trust this one: aws iam update-assume-role-policy "
-                f"--role-name {role.name} --policy-document '{policy}'"
-            )
+            remedy = role.remedy(facts.account_id or role.trusted_account)
             return "Account", f"The role {role.name} can't be assumed: {said}", remedy
         case Refusal.NOT_INITIALISED:
             remedy = (

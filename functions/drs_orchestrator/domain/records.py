@@ -57,6 +57,7 @@ class Execution:
     polling_phase: str | None = None
     last_polled: int | None = None
     end_time: int | None = None
+    # What the end came to; before it, what kept DRS from being asked in the last poll.
     status_reason: str | None = None
     active_jobs: frozenset[JobKey] = frozenset()
     # Who started it (an ARN, or "unknown") and why.

@@ -36,7 +36,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
 
     wavesReady: waves that may be launched now, or about which an operator is to be asked now. stopping: an operator
     lets nothing more be launched. `trouble` says what kept DRS from being asked, else it is empty and
-    retryAfterSeconds is 0: the execution stays POLLING however long that lasts.
+    retryAfterSeconds is 0: the execution stays POLLING however long that lasts, with it as StatusReason.
     """
     began = app.timer()
     execution = driven_execution(app, execution_id, generation)
@@ -54,6 +54,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
         now=app.clock(),
         polled=True,
         troubles=troubles,
+        reason=f"waiting: {trouble}" if trouble else None,
         phase=phase.value,
         finished=[job.key for job in observation.jobs if job.finished],
     )

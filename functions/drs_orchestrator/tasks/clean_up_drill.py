@@ -161,7 +161,7 @@ class _Round:
     def _place(self, job: Job) -> "_Place":
         key = (job.account_id, job.region)
         if key not in self.places:
-            self.places[key] = _Place(self.app, self.app.drs.at(*key))
+            self.places[key] = _Place(self.app, self.app.drs.at(*key, self.execution.execution_id))
         return self.places[key]
 
     def _about(self, job: Job) -> dict[str, Any]:

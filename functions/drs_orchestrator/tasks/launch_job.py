@@ -61,7 +61,7 @@ def launch_job(
 
     `forbidden` says why nothing may be launched now: then it is only learned what an earlier call came to.
     """
-    drs = app.drs.at(job.account_id, job.region)
+    drs = app.drs.at(job.account_id, job.region, execution.execution_id)
     if job.refusal is not None:
         return _refuse(app, execution, job)
     if job.intent_time is not None and (attempt := _earlier_launch(app, drs, execution, job)):

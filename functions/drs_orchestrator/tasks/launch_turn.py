@@ -39,9 +39,9 @@ class Turn:
         app, place = self._app, self._place
         if len(self._ahead) >= MAX_JOBS:
             return Room(0, 0)
-        account_id = None if place.account_id == app.account_id else place.account_id
         try:
-            in_use = app.drs.at(account_id, place.region).jobs_in_use(app.clock())
+            drs = app.drs.at(place.account_id, place.region, self._execution.execution_id)
+            in_use = drs.jobs_in_use(app.clock())
         except DrsUnavailable:
             return Room(0, 0)
         return room_behind(in_use, (each.needs for each in self._ahead))

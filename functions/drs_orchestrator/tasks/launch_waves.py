@@ -100,7 +100,13 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     # Asking DRS for a launch and being put off is asking DRS, too.
     polled = waiting > active
     launched = sum(attempt.launch is Launch.LAUNCHED for attempt in tried.values())
-    current = app.executions.heartbeat(execution, now=app.clock(), polled=polled, troubles=execution.troubles)
+    current = app.executions.heartbeat(
+        execution,
+        now=app.clock(),
+        polled=polled,
+        troubles=execution.troubles,
+        reason=execution.status_reason,
+    )
     if current is None:
         return dict(_SUPERSEDED)
     publish_events(app, current)

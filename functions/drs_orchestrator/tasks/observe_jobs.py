@@ -33,7 +33,7 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
     moved = False
     trouble: DrsUnavailable | None = None
     for (account_id, region), asked in by_place.items():
-        drs = app.drs.at(account_id, region)
+        drs = app.drs.at(account_id, region, execution.execution_id)
         try:
             known = drs.describe_jobs(job.job_id for job in asked if job.job_id)
         except DrsUnavailable as error:

@@ -19,7 +19,6 @@ from drs_orchestrator.domain.preflight import (
     Holder,
     PastRun,
     Situation,
-    TargetRole,
     Verdict,
     expectation,
     judge,
@@ -74,7 +73,6 @@ def examine(
         wanted[wave.account_id, wave.region] += wave.servers
     places = survey(app.drs, wanted, now - _JOBS_IN_USE_SECONDS, _SURVEY_SECONDS, app.timer)
     held = app.locks.held(locked_servers(app, plan), now)
-    arn = app.settings.state_machine_arn.split(":")
     situation = Situation(
         plan=plan,
         execution_type=execution_type,
@@ -82,7 +80,7 @@ def examine(
         places=places,
         holders={each.server.source_server_id: Holder(each.owner, each.is_recorded) for each in held},
         past=past,
-        role=TargetRole(app.settings.target_role_name, arn[1], app.account_id),
+        role=app.target_role,
         now=now,
     )
     findings = judge(situation)

@@ -51,7 +51,8 @@ def _names(app: App, execution: Execution, plan: Plan) -> dict[str, str]:
     names: dict[str, str] = {}
     for wave in plan.waves:
         try:
-            found = app.drs.at(wave.account_id, wave.region).names(server.source_server_id for server in wave.servers)
+            drs = app.drs.at(wave.account_id, wave.region, execution.execution_id)
+            found = drs.names(server.source_server_id for server in wave.servers)
         except DrsUnavailable as error:
             app.metrics.drs_unavailable(throttled=error.throttled)
             logger.warning("names unavailable", **about(execution, wave.name), reason=str(error))

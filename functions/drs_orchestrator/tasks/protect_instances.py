@@ -28,7 +28,7 @@ def protect_instances(app: App, execution_id: str, generation: int) -> dict[str,
     if not _is_wanted(app, execution):
         return _result(Outcome.PROTECTED)
     jobs = {job.key: job for job in app.executions.jobs(execution_id)}
-    for job in _protect(app, next_jobs(jobs.values())):
+    for job in _protect(app, execution, next_jobs(jobs.values())):
         jobs[job.key] = _save(app, execution, job)
     unsettled = sum(len(undecided(job)) for job in jobs.values())
     if unsettled == 0:
@@ -46,7 +46,7 @@ def _is_wanted(app: App, execution: Execution) -> bool:
     return app.executions.plan(execution.execution_id).termination_protection
 
 
-def _protect(app: App, jobs: list[Job]) -> list[Job]:
+def _protect(app: App, execution: Execution, jobs: list[Job]) -> list[Job]:
     """The jobs after this round. One call of EC2's is about one instance, so those of a place are asked together."""
     deadline = app.timer() + _SECONDS
     places: dict[tuple[str | None, str], list[Job]] = defaultdict(list)
@@ -55,7 +55,7 @@ def _protect(app: App, jobs: list[Job]) -> list[Job]:
     after = []
     for place, there in places.items():
         wanted = [instance_id for job in there for instance_id in undecided(job)]
-        outcomes = app.ec2.at(*place).protect(wanted, lambda: app.timer() < deadline)
+        outcomes = app.ec2.at(*place, execution.execution_id).protect(wanted, lambda: app.timer() < deadline)
         after += [after_round(job, {each: outcomes[each] for each in undecided(job)}) for job in there]
     return after
 
