@@ -111,9 +111,9 @@ types: setup ## mypy, strict
 	@mypy
 
 .PHONY: template
-template: setup ## Validate and lint the template
+template: setup ## Validate and lint the templates
 	@sam validate --lint
-	@cfn-lint template.yaml
+	@cfn-lint template.yaml target-account.yaml
 
 # Exceptions stand with their reasons in .checkov.yaml. --strict: a package PyPI tells nothing of is a failure, not a pass.
 .PHONY: audit

@@ -9,7 +9,7 @@ import typer
 
 from embedded import demo as demonstration
 from embedded.errors import EmbeddedError
-from embedded.stack import DEFAULT_SPEED, DEFAULT_STATE_DIR, DEFAULT_WAIT_SCALE, Stack
+from embedded.stack import DEFAULT_SPEED, DEFAULT_STATE_DIR, DEFAULT_WAIT_SCALE, PROJECT_ROOT, Stack
 
 DEFAULT_SCENARIO = "three-tier"
 
@@ -51,7 +51,7 @@ def up(
     stack.up()
     stack.release()
     _say(f"\nAPI        {stack.env['API_URL']}")
-    _say(f"next       . {_shown(state_dir)}/env.sh && .venv/bin/drctl plan put plans/three-tier.yaml")
+    _say(f"next       . {_shown(state_dir)}/env.sh && .venv/bin/drctl plan put {_plan_for(scenario)}")
 
 
 @app.command()
@@ -97,6 +97,12 @@ def _leave(number: int, _frame: object) -> NoReturn:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _plan_for(scenario: str) -> str:
+    """The sample plan of the scenario's servers; the first one where it has none."""
+    plan = f"plans/{scenario}.yaml"
+    return plan if (PROJECT_ROOT / plan).is_file() else f"plans/{DEFAULT_SCENARIO}.yaml"
 
 
 def _shown(state_dir: Path) -> Path:

@@ -198,12 +198,13 @@ class Stack:
         return url
 
     def _start_simulator(self, engine_url: str) -> str:
-        """The simulator: its launch results become events on the engine's bus, its instances are the engine's."""
+        """The simulator: its launch results become events on the engine's bus, its instances are the engine's, and so
+        are the accounts of whoever calls it with an assumed role's key."""
         began = time.monotonic()
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         options = ["--port", str(port), "--speed", f"{self.settings.speed:g}", "--bus-endpoint", engine_url]
-        options += ["--ec2-endpoint", engine_url]
+        options += ["--ec2-endpoint", engine_url, "--sts-endpoint", engine_url]
         self._simulator.start(
             [sys.executable, "-m", "drs_simulator", *options], engine.server_environment(self.state_dir)
         )

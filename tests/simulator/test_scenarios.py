@@ -25,7 +25,13 @@ def test_a_scenario_fits_its_schema_and_loads(simulator: Simulator, name: str) -
 
 @pytest.mark.parametrize(
     ("name", "count", "worlds"),
-    [("three-tier", 6, 1), ("100-servers", 100, 1), ("hundreds-of-servers", 250, 1), ("region-failover", 3000, 6)],
+    [
+        ("three-tier", 6, 1),
+        ("100-servers", 100, 1),
+        ("hundreds-of-servers", 250, 1),
+        ("region-failover", 3000, 6),
+        ("several-accounts", 12, 6),
+    ],
 )
 def test_a_scenario_has_the_fleet_it_is_named_for(simulator: Simulator, name: str, count: int, worlds: int) -> None:
     assert scenarios.apply(simulator, scenarios.load(name))["servers"] == count
@@ -39,6 +45,7 @@ def test_a_scenario_has_the_fleet_it_is_named_for(simulator: Simulator, name: st
         ("supervised", "three-tier"),
         ("parallel-sites", "parallel-sites"),
         ("hundreds-of-servers", "hundreds-of-servers"),
+        ("several-accounts", "several-accounts"),
     ],
 )
 def test_the_scenario_of_a_sample_plan_has_that_plans_servers(simulator: Simulator, name: str, scenario: str) -> None:
