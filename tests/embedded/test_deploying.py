@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any
@@ -24,6 +25,8 @@ from tests.helpers.template import PROJECT_ROOT, template
 pytestmark = pytest.mark.integration
 
 STACK_NAME = "drs-orchestrator"
+OWN_ACCOUNT, OTHER_ACCOUNT = "000000000000", "111111111111"
+EXTERNAL_ID = "known-to-both"
 # What `sam build` and `drctl` need of a checkout.
 CHECKED_OUT = ("functions", "observability", "plans", "statemachine")
 
@@ -81,6 +84,9 @@ class Shell:
             text = re.sub(r"export API_URL=\$\(.*?\)\n", f"export API_URL={url}\n", text, flags=re.DOTALL)
         return text
 
+    def iam(self, account_id: str) -> Any:
+        return boto3.client("iam", endpoint_url=self._url, **REGION_AND_KEYS | {"aws_access_key_id": account_id})
+
     def outputs(self) -> dict[str, str]:
         [stack] = self.client.describe_stacks(StackName=STACK_NAME)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -98,7 +104,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     checkout = tmp_path / "checkout"
     for folder in CHECKED_OUT:
         copytree(PROJECT_ROOT / folder, checkout / folder, ignore=ignore_patterns("__pycache__"))
-    for name in ("template.yaml", "samconfig.toml", ".python-version"):
+    for name in ("template.yaml", "target-account.yaml", "samconfig.toml", ".python-version"):
         (checkout / name).write_bytes((PROJECT_ROOT / name).read_bytes())
     port = free_port()
     state = tmp_path / "engine"
@@ -125,9 +131,12 @@ def test_the_readme_s_commands_deploy_update_and_delete(shell: Shell) -> None:
     shell.type(shell.here(deploy), guided_answers())
     assert "three-tier" in shell.type(shell.here(f"{api_url}{use}"))
 
+    open_other_account(shell)
+
     update = commands("Update").rstrip()
     assert update.endswith("--config-env prod")
-    shell.type(f"{update} --parameter-overrides SavedQueries=OMIT LogRetentionDays=14", "y\n")
+    parameters = f"SavedQueries=OMIT TargetExternalId={EXTERNAL_ID} LogRetentionDays=14"
+    shell.type(f"{update} --parameter-overrides {parameters}", "y\n")
     outputs = shell.outputs()
 
     printed = shell.type(commands("Delete"))
@@ -135,6 +144,23 @@ def test_the_readme_s_commands_deploy_update_and_delete(shell: Shell) -> None:
     assert STACK_NAME not in [stack["StackName"] for stack in shell.client.describe_stacks()["Stacks"]]
     kept = {outputs["ExecutionTableName"], outputs["PlanTableName"]}
     assert kept <= set(shell.tables.list_tables()["TableNames"]), "the record and the plans stay"
+
+
+def open_other_account(shell: Shell) -> None:
+    """The engine takes twelve digits of an access key for the account, which a profile would otherwise choose."""
+    text = commands("Several accounts").replace("ACCOUNT_ID", OWN_ACCOUNT).replace("EXTERNAL_ID", EXTERNAL_ID)
+    text = text.replace("overrides Target", "overrides SavedQueries=OMIT Target")
+    text = text.replace("aws cloud", f"AWS_ACCESS_KEY_ID={OTHER_ACCOUNT} aws cloud").replace(" --profile PROFILE", "")
+    shell.type(text, "y\n")
+    theirs = shell.iam(OTHER_ACCOUNT).get_role(RoleName="drs-orchestrator-target")["Role"]
+    [trust] = theirs["AssumeRolePolicyDocument"]["Statement"]
+    trusted = trust["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    ours = [role["Arn"] for role in shell.iam(OWN_ACCOUNT).list_roles()["Roles"]]
+
+    assert trust["Condition"]["StringEquals"] == {"sts:ExternalId": EXTERNAL_ID}
+    entering = [arn for arn in ours if fnmatchcase(arn, trusted)]
+    assert len(entering) == sum("RolePath" in each.get("Properties", {}) for each in template()["Resources"].values())
+    assert len(entering) < len(ours)
 
 
 @pytest.fixture
