@@ -55,10 +55,10 @@ def function_environment(resources: Mapping[str, str], **parameters: str) -> dic
     """The environment the template gives each function.
 
     `resources` maps logical ids to what a reference to them gives, for others that is their logical id; `parameters`
-    replace parameters' defaults. A variable that the template puts together (an ARN) has to be set by the caller.
+    replace parameters' defaults. A variable that is no reference (an ARN the template puts together) has to be set by
+    the caller.
     """
     defaults = {name: str(each["Default"]) for name, each in template()["Parameters"].items()}
     known = defaults | parameters | dict(resources)
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
-    referred = {name: known.get(value["Ref"], value["Ref"]) for name, value in variables.items() if "Ref" in value}
-    return referred | {name: value for name, value in variables.items() if isinstance(value, str)}
+    return {name: known.get(value["Ref"], value["Ref"]) for name, value in variables.items() if "Ref" in value}

@@ -23,7 +23,7 @@ from tests.helpers.network import OWN_ACCOUNT, Network, Sent, network
 from tests.helpers.observed import ObservedOrchestrator
 from tests.helpers.orchestrator import HOME, REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
-from tests.helpers.template import PROJECT_ROOT, allows, target_account
+from tests.helpers.template import PROJECT_ROOT, allows, target_account, template
 
 ONE, TWO, THREE, FOUR = (server_id(number) for number in range(1, 5))
 OTHER, THIRD = "111111111111", "222222222222"
@@ -233,7 +233,8 @@ def far(no_aws: None, simulator: SimulatorControl, monkeypatch: pytest.MonkeyPat
     """An orchestrator in the recovery Region that finds every endpoint as it does on AWS."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", RECOVERY)
     orchestrator = Orchestrator(simulator)
-    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", orchestrator.environment["AWS_STS_REGIONAL_ENDPOINTS"])
+    variables = template()["Globals"]["Function"]["Environment"]["Variables"]
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", variables["AWS_STS_REGIONAL_ENDPOINTS"])
     orchestrator.environment["DRS_ENDPOINT_URL"] = ""
     orchestrator.app = orchestrator.another_app()
     for server, account, region in PLACES:
