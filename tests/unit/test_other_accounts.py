@@ -256,7 +256,7 @@ class TestRegions:
     def test_nothing_is_needed_but_the_recovery_regions(self, far: Orchestrator, execution_type: str) -> None:
         with network(far.simulator, regions=(RECOVERY, SECOND_RECOVERY)) as seen:
             execution_id = far.start(far_plan() | {"Cleanup": "IMMEDIATE"}, execution_type)
-            document = far.drive(execution_id)
+            document = far.drive(execution_id, polls=40)
             if execution_type == "DRILL":
                 far.clean_up(execution_id)
             reconcile_executions(far.app)
