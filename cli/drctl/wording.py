@@ -180,7 +180,7 @@ def changes(old: Document | None, new: Document) -> Iterator[str]:
     if old is None:
         size = f"{counted(len(new['Waves']), 'wave')}, {counted(len(servers(new)), 'server')}"
         yield f"execution {new['ExecutionId']}: {title(new)}, {size}"
-    if old is None or old["Status"] != new["Status"]:
+    if old is None or any(old.get(name) != new.get(name) for name in ("Status", "StatusReason")):
         yield f"execution {new['Status']}{_because(new)}"
     known = set(notices(old)) if old else set()
     yield from (notice for notice in notices(new) if notice not in known)

@@ -28,9 +28,11 @@ _ACCESS_KEY = re.compile(r"<AccessKeyId>(.+?)</AccessKeyId>")
 _FORWARDED = ("authorization", "content-type")
 
 # As STS words it; which account is which has been changed.
-_ACCESS_DENIED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
-<Code>AccessDenied</Code><Message>User: arn:aws:sts::{own}:assumed-role/orchestrator/function is not authorized to
-perform: sts:AssumeRole on resource: {role}</Message></Error></ErrorResponse>"""
+_ACCESS_DENIED = (
+    '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+    "<Code>AccessDenied</Code><Message>User: arn:aws:sts::{own}:assumed-role/orchestrator/function is not authorized "
+    "to perform: sts:AssumeRole on resource: {role}</Message></Error></ErrorResponse>"
+)
 _EC2_TRUE = "<ModifyInstanceAttributeResponse><return>true</return></ModifyInstanceAttributeResponse>"
 
 

@@ -13,6 +13,7 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
+from drctl.wording import changes
 from drs_orchestrator.adapters.accounts import KEPT, Accounts
 from drs_orchestrator.adapters.drs import DrsAccounts
 from drs_orchestrator.errors import Conflict
@@ -187,7 +188,7 @@ class TestNotEntered:
         self, orchestrator: Orchestrator, seen: Network
     ) -> None:
         execution_id = orchestrator.begin(accounts_plan())
-        polls = orchestrator.show(execution_id)["PollCount"]
+        before = orchestrator.show(execution_id)
         seen.close(OTHER)
         orchestrator.app = orchestrator.another_app()
         checks = [orchestrator.check(execution_id, after=3600) for _ in range(3)]
@@ -197,7 +198,8 @@ class TestNotEntered:
 
         assert [check["outcome"] for check in checks] == ["CHECKED"] * 3
         assert all("AccessDenied" in check["trouble"] and check["retryAfterSeconds"] > 0 for check in checks)
-        assert (waiting["Status"], waiting["PollCount"]) == ("POLLING", polls + 3)
+        assert (waiting["Status"], waiting["PollCount"]) == ("POLLING", before["PollCount"] + 3)
+        assert list(changes(before, waiting)) == [f"execution POLLING ({waiting['StatusReason']})"]
         assert waiting["StatusReason"].startswith("waiting: ")
         assert f"account {OTHER} can't be entered: AccessDenied" in waiting["StatusReason"]
         assert [each["Status"] for each in waiting["Waves"][0]["Servers"]] == ["PENDING"]
