@@ -4,6 +4,7 @@ one of them can't be entered."""
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import boto3
@@ -16,6 +17,7 @@ from botocore.exceptions import EndpointConnectionError
 from drctl.wording import changes
 from drs_orchestrator.adapters.accounts import KEPT, Accounts
 from drs_orchestrator.adapters.drs import DrsAccounts
+from drs_orchestrator.bootstrap import App
 from drs_orchestrator.errors import Conflict
 from drs_orchestrator.tasks.manage_plans import put_plan
 from drs_orchestrator.tasks.preflight import preflight_plan
@@ -151,6 +153,15 @@ class TestNotEntered:
 
         assert ("has to be deployed with first" in told) is is_told
         assert EXTERNAL_ID not in told
+
+    def test_preflight_answers_in_time_whatever_sts_does(self, orchestrator: Orchestrator, seen: Network) -> None:
+        put_plan(orchestrator.app, "shop", accounts_plan())
+        ticks = count(0, 6)
+        app = App(orchestrator.app.settings, clock=lambda: orchestrator.now, timer=lambda: next(ticks))
+        unchecked = [each["Message"] for each in preflight_plan(app, "shop", "DRILL")["Findings"]]
+
+        assert [each["RoleArn"].split(":")[4] for each in seen.assumed] == [OTHER]
+        assert any(f"{REGION} of account {THIRD}" in each and "no time left" in each for each in unchecked)
 
     def test_a_start_is_refused_with_the_command(self, orchestrator: Orchestrator, seen: Network) -> None:
         seen.close(THIRD)

@@ -41,7 +41,7 @@ def survey(
     deadline = timer() + seconds
     in_time = _InTime(timer, deadline, seconds)
     for inquiry in inquiries:
-        inquiry.enter()
+        inquiry.enter(in_time)
     with ThreadPoolExecutor(_PARALLEL_QUESTIONS) as pool:
         # First what one call answers for many servers, which decides nearly everything.
         for questions in (_Inquiry.about_many, _Inquiry.about_each):
@@ -75,13 +75,20 @@ class _InTime:
     deadline: float
     seconds: float
 
+    def check(self) -> None:
+        """Raises DrsUnavailable when nothing more may be begun."""
+        if self.timer() >= self.deadline:
+            raise DrsUnavailable(f"there was no time left of {self.seconds:.0f} seconds")
+
     def put(self, question: _Question) -> Any:
         """The answer, or the DrsUnavailable that kept it from being given."""
         failures = question.inquiry.failures
         if question.subject in failures:
             return failures[question.subject]
-        if self.timer() >= self.deadline:
-            return DrsUnavailable(f"there was no time left of {self.seconds:.0f} seconds")
+        try:
+            self.check()
+        except DrsUnavailable as error:
+            return error
         try:
             return question.ask()
         except DrsUnavailable as error:
@@ -103,8 +110,9 @@ class _Inquiry:
     closed: bool = False
     refused: DrsUnavailable | None = None
 
-    def enter(self) -> None:
+    def enter(self, in_time: _InTime) -> None:
         try:
+            in_time.check()
             self.drs.connect()
         except DrsUnavailable as error:
             self.closed = True
