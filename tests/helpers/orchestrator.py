@@ -88,12 +88,11 @@ _instead_of_moto: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
 @contextmanager
 def requests_to_ec2() -> Iterator[None]:
     """EC2's calls become requests as any other service's; whoever uses this answers them."""
-    answering = list(_simulated_ec2)
-    _simulated_ec2.clear()
+    answer = _instead_of_moto.pop("ec2")
     try:
         yield
     finally:
-        _simulated_ec2.extend(answering)
+        _instead_of_moto["ec2"] = answer
 
 
 # Each test has a session of its own; what it reads from the SDK's service models is the same every time.
@@ -126,6 +125,12 @@ def create_tables() -> None:
     dynamodb = boto3.client("dynamodb")
     for logical_id, name in _TABLES.items():
         create_table(dynamodb, logical_id, name)
+
+
+def keep_tables_at_moto() -> None:
+    """From now on what the orchestrator says to DynamoDB are requests; its tables are empty."""
+    _instead_of_moto.pop("dynamodb", None)
+    create_tables()
 
 
 def keep_tables_in_memory() -> None:

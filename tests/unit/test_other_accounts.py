@@ -24,7 +24,7 @@ from drs_orchestrator.tasks.preflight import preflight_plan
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
 from tests.helpers.network import OWN_ACCOUNT, Network, Sent, network
 from tests.helpers.observed import ObservedOrchestrator
-from tests.helpers.orchestrator import HOME, REGION, Orchestrator, plan, server_id, wave
+from tests.helpers.orchestrator import HOME, REGION, Orchestrator, keep_tables_at_moto, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 from tests.helpers.template import PROJECT_ROOT, allows, target_account, template
 
@@ -246,6 +246,7 @@ def far(no_aws: None, simulator: SimulatorControl, monkeypatch: pytest.MonkeyPat
     """An orchestrator in the recovery Region that finds every endpoint as it does on AWS."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", RECOVERY)
     orchestrator = Orchestrator(simulator)
+    keep_tables_at_moto()
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", variables["AWS_STS_REGIONAL_ENDPOINTS"])
     orchestrator.environment["DRS_ENDPOINT_URL"] = ""
@@ -281,6 +282,7 @@ class TestRegions:
         assert asked == {(account or OWN_ACCOUNT, region) for _, account, region in PLACES}
         assert protected == (asked if execution_type == "RECOVERY" else set())
         assert {each.host for each in seen.sent if each.service == "sts"} == {f"sts.{RECOVERY}.amazonaws.com"}
+        assert {"dynamodb", "events", "states"} <= {each.service for each in seen.sent}
 
     @pytest.mark.parametrize(
         ("service", "region", "legacy"),
