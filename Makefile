@@ -34,14 +34,14 @@ setup: .venv/.installed .venv-sam/.installed ## Install everything into .venv an
 	@echo "setup: Python $$(cat .python-version) and the project's packages"
 	@$(UV) venv --quiet --allow-existing --no-project --python "$$(cat .python-version)" .venv || \
 	  { echo "setup: there is no Python $$(cat .python-version) here and it could not be downloaded: install one" >&2; exit 1; }
-	@$(UV) pip sync --quiet --python .venv --require-hashes requirements/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python .venv --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv-sam/.installed: requirements/sam.txt .python-version | .venv-boot/.installed
 	@echo "setup: the SAM CLI"
 	@$(UV) venv --quiet --allow-existing --no-project --python "$$(cat .python-version)" .venv-sam
-	@$(UV) pip sync --quiet --python .venv-sam --require-hashes requirements/sam.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python .venv-sam --require-hashes requirements/sam.txt
 	@touch $@
 
 .venv-audit/.installed: requirements/audit.txt .python-version | .venv-boot/.installed
