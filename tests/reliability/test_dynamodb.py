@@ -2,7 +2,8 @@
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -11,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from tests.helpers.template import create_table
+from tests.helpers.dynamodb import DynamoDb
+from tests.helpers.template import create_table, template
 from tests.reliability.crash_points import SCENARIOS, SMALL, Crash, CrashAt, Scenario
 from tests.reliability.world import EXECUTION_TABLE, PLAN_TABLE, World, virtual_aws
 
@@ -24,6 +26,24 @@ REQUESTS: list[tuple[str, str, object]] = [
     ("DELETE", "/plans/other", None),
     ("DELETE", "/plans/drill", None),
     ("DELETE", "/plans/drill", None),
+]
+
+_KEY = {"ExecutionId": {"S": "exec-1"}, "Record": {"S": "EXECUTION"}}
+_HEADER = _KEY | {"Status": {"S": "POLLING"}, "StartTime": {"N": "1"}, "Generation": {"N": "1"}}
+# What only tests ask of the orchestrator's tables, to look into them or to spoil what is in them.
+BY_TESTS: list[tuple[str, dict[str, Any]]] = [
+    ("PutItem", {"Item": _HEADER}),
+    ("PutItem", {"Item": {"ExecutionId": {"S": "exec-1"}, "Record": {"S": "WAVE#0000"}, "Status": {"S": "POLLING"}}}),
+    ("Scan", {"IndexName": "StatusIndex"}),
+    ("GetItem", {"Key": _KEY}),
+    ("UpdateItem", {"Key": _KEY, "UpdateExpression": "REMOVE Generation", "ReturnValues": "ALL_NEW"}),
+    ("DeleteItem", {"Key": _KEY}),
+    ("GetItem", {"Key": _KEY}),
+    ("DeleteTable", {}),
+    ("DeleteTable", {}),
+    ("GetItem", {"Key": _KEY}),
+    ("PutItem", {"Item": _HEADER}),
+    ("Scan", {}),
 ]
 
 
@@ -48,10 +68,21 @@ def _history(scenario: Scenario, crash: Crash) -> list[Recorded]:
     return recorded
 
 
-def _answer(client: Any, operation: str, params: dict[str, Any]) -> Any:
+@contextmanager
+def _moto() -> Iterator[Any]:
+    """A client of moto's DynamoDB, which has the template's tables."""
+    isolation = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    with mock.patch.dict(os.environ, isolation), mock_aws():
+        client = boto3.client("dynamodb")
+        create_table(client, "ExecutionTable", EXECUTION_TABLE)
+        create_table(client, "PlanTable", PLAN_TABLE)
+        yield client
+
+
+def _answer(call: Callable[[str, dict[str, Any]], Any], operation: str, params: dict[str, Any]) -> Any:
     """What the call comes to, without what differs by nature."""
     try:
-        answer = client._make_api_call(operation, params)
+        answer = call(operation, params)
     except ClientError as error:
         answer = error
     return _comparable(answer)
@@ -78,13 +109,21 @@ def test_every_call_of_a_history_gets_the_answer_moto_gives(scenario: Scenario, 
     recorded = _history(scenario, crash)
 
     assert {operation for operation, _, _ in recorded} >= {"GetItem", "PutItem", "UpdateItem", "Query"}
-    isolation = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
-    with mock.patch.dict(os.environ, isolation), mock_aws():
-        client = boto3.client("dynamodb")
-        create_table(client, "ExecutionTable", EXECUTION_TABLE)
-        create_table(client, "PlanTable", PLAN_TABLE)
+    with _moto() as client:
         for number, (operation, params, answer) in enumerate(recorded):
-            assert _answer(client, operation, params) == _comparable(answer), f"call {number}: {operation} {params}"
+            assert _answer(client._make_api_call, operation, params) == _comparable(answer), (
+                f"call {number}: {operation} {params}"
+            )
+
+
+def test_what_tests_ask_of_the_tables_gets_the_answer_moto_gives() -> None:
+    fake = DynamoDb()
+    fake.create_table(EXECUTION_TABLE, template()["Resources"]["ExecutionTable"]["Properties"])
+    with _moto() as client:
+        for number, (operation, given) in enumerate(BY_TESTS):
+            params = {"TableName": EXECUTION_TABLE, **given}
+            told = _answer(fake.call, operation, params)
+            assert told == _answer(client._make_api_call, operation, params), f"call {number}: {operation} {params}"
 
 
 def test_a_drill_makes_every_kind_of_call_there_is() -> None:
