@@ -57,15 +57,21 @@ class Simulator:
         self.clock = clock or Clock()
         self.ec2: Ec2 = ec2 or InMemory()
         self.events = events or EventBus()
+        self._own_seed = seed
+        self._resets = 0
         self._start_over(seed)
 
     def reset(self, seed: int | None = None) -> None:
         """Forget servers, jobs, faults, switches, profiles and calls; the clock and the event bus stay as they are.
 
-        Without a new seed the ids of what comes are others than before: who still asks for a forgotten job is told
-        that it is unknown, as the service would.
+        Without a seed it is the simulator's own again, and the ids of what comes are others than before: who still asks
+        for a forgotten job is told that it is unknown, as the service would.
         """
-        self._start_over(self.seed if seed is None else seed, self.generation + 1 if seed is None else 0)
+        self._resets += 1
+        if seed is None:
+            self._start_over(self._own_seed, generation=self._resets)
+        else:
+            self._start_over(seed)
 
     def _start_over(self, seed: int, generation: int = 0) -> None:
         self.seed = seed

@@ -14,7 +14,6 @@ from drs_orchestrator.domain.report import make_report
 from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.show_report import show_report
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
-from drs_simulator.simulator import DEFAULT_SEED
 from tests.helpers.api_document import documented
 from tests.helpers.orchestrator import CALLER, REGION, START, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
@@ -90,8 +89,6 @@ class TestRecoveryTime:
     def test_what_was_not_recovered_is_not_measured_and_says_why(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:
-        # A scenario of an earlier test may have left its seed, which decides who is the faster one.
-        simulator.reset(seed=DEFAULT_SEED)
         orchestrator.add_servers(ONE, TWO, THREE)
         simulator.add_fault("launch-failure", sourceServerIDs=[TWO])
         execution_id = orchestrator.start(plan(wave("web", ONE, TWO), wave("last", THREE)) | {"RtoMinutes": 60})
