@@ -39,8 +39,9 @@ def retry(
         request["SkipApprovals"] = True
     api = connect(api_url)
     with naming_execution(execution):
+        execution_type = api.execution_type(execution)
         try:
-            started = api.retry(execution, request)
+            started = api.change(execution_type, execution, "retry", request)
         except PassingFailure as error:
             message = f"{error.message} It may have been started all the same; the same token starts it only once."
             raise CliError(message, error.exit_code, _command(execution, request)) from error

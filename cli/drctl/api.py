@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from drctl.outcome import CliError, ExitCode, PassingFailure
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError
@@ -41,7 +43,7 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
     ("unrecognizedclient", _WRONG_KEYS, _RENEW),
     ("signature", "AWS refused the request's signature: the secret key is wrong or the clock is off.", _RENEW),
     ("forbidden", "There is no such API: its id, Region or stage in the API URL is probably wrong.", _FIND_URL),
-    ("not authorized", "Your credentials may not call this API: execute-api:Invoke is missing.", _WHO_AM_I),
+    ("not authorized", "Your credentials may not {request}: execute-api:Invoke is missing.", _WHO_AM_I),
 )
 
 
@@ -109,8 +111,9 @@ class Api:
         return self._call("POST", path, query={"type": execution_type})[1]
 
     def start(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`request` as POST /executions takes it; with DryRun the answer is what would be started."""
-        return self._call("POST", "/executions", body=request)[1]
+        """`request` with PlanId and ExecutionType, as POST /executions and POST /recoveries take it; with DryRun the
+        answer is what would be started."""
+        return self._call("POST", STARTS[ExecutionType(request["ExecutionType"])], body=request)[1]
 
     def execution(self, execution_id: str) -> dict[str, Any]:
         return self._call("GET", f"/executions/{quote(execution_id, safe='')}")[1]
@@ -120,11 +123,10 @@ class Api:
 
     def report_page(self, execution_id: str) -> bytes:
         """The report as an HTML page."""
-        status, content = self._send(
-            "GET", f"/executions/{quote(execution_id, safe='')}/report", query={"format": "html"}
-        )
+        path = f"/executions/{quote(execution_id, safe='')}/report"
+        status, content = self._send("GET", path, query={"format": "html"})
         if status != 200:
-            raise self._error(status, _json_object(content) or {})
+            raise self._error(status, _json_object(content) or {}, f"GET {path}")
         if not content.startswith(b"<!doctype html>"):
             raise _stranger(self._url)
         return content
@@ -133,13 +135,17 @@ class Api:
         """Executions of one status, newest first, page by page."""
         return self._pages("/executions", "executions", {"status": status})
 
-    def decide(self, execution_id: str, decision: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`decision`: approve, resume, reject, pause, cancel or skip-wave; the answer says what follows."""
-        return self._call("POST", f"/executions/{quote(execution_id, safe='')}/{decision}", body=request)[1]
+    def execution_type(self, execution_id: str) -> ExecutionType:
+        """What says by which route an execution is changed."""
+        return ExecutionType(self.execution(execution_id)["ExecutionType"])
 
-    def retry(self, execution_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """What starts a new execution of what is not up; the answer is that of a start."""
-        return self._call("POST", f"/executions/{quote(execution_id, safe='')}/retry", body=request)[1]
+    def change(
+        self, execution_type: ExecutionType, execution_id: str, action: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """`action`: approve, resume, reject, pause, cancel or skip-wave, and the answer says what follows; or retry, and
+        the answer is that of a start."""
+        path = f"{STARTS[execution_type]}/{quote(execution_id, safe='')}/{action}"
+        return self._call("POST", path, body=request)[1]
 
     def clean_up(self, execution_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", f"/executions/{quote(execution_id, safe='')}/cleanup", body=request)[1]
@@ -160,7 +166,12 @@ class Api:
         self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
         status, content = self._send(method, path, body, query)
-        return status, self._answer(status, content)
+        answer = _json_object(content)
+        if not 200 <= status < 300:
+            raise self._error(status, answer or {}, f"{method} {path}")
+        if answer is None and content:
+            raise _stranger(self._url)
+        return status, answer or {}
 
     def _send(
         self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
@@ -186,20 +197,12 @@ class Api:
             raise _unreachable(self._url, error) from error
         return response.status_code, response.content
 
-    def _answer(self, status: int, content: bytes) -> dict[str, Any]:
-        answer = _json_object(content)
-        if 200 <= status < 300:
-            if answer is None and content:
-                raise _stranger(self._url)
-            return answer or {}
-        raise self._error(status, answer or {})
-
-    def _error(self, status: int, answer: dict[str, Any]) -> CliError:
+    def _error(self, status: int, answer: dict[str, Any], request: str) -> CliError:
         message = str(answer.get("message") or answer.get("Message") or "no reason given")
         details = [detail for detail in answer.get("details") or () if isinstance(detail, dict)]
         match status:
             case 401 | 403:
-                return _refusal(message, self._region)
+                return _refusal(message, request, self._region)
             case 429:
                 return PassingFailure(f"The API is busy: {message}", ExitCode.NO_ANSWER, "run the command again")
             case _ if status >= 500:
@@ -254,10 +257,10 @@ def _unreachable(url: str, error: "BotoCoreError") -> PassingFailure:
     )
 
 
-def _refusal(message: str, region: str) -> CliError:
+def _refusal(message: str, request: str, region: str) -> CliError:
     for words, sentence, advice in _REFUSALS:
         if words in message.lower():
-            return CliError(sentence.format(region=region), ExitCode.NO_ANSWER, advice)
+            return CliError(sentence.format(region=region, request=request), ExitCode.NO_ANSWER, advice)
     return CliError(f"The API refused the request: {message}", ExitCode.NO_ANSWER, _WHO_AM_I)
 
 

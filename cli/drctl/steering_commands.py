@@ -77,8 +77,9 @@ def _decide(
     """`naming`: what is made of an answer that something does not exist; the execution, when nothing is said."""
     given = {name: value.strip() for name, value in request.items() if value is not None}
     with naming or naming_execution(execution_id):
+        execution_type = api.execution_type(execution_id)
         try:
-            answer = api.decide(execution_id, decision, given)
+            answer = api.change(execution_type, execution_id, decision, given)
         except PassingFailure as error:
             message = f"{error.message} It may have been decided all the same."
             raise CliError(message, error.exit_code, f"drctl history {execution_id}") from error

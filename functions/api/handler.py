@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -10,12 +11,14 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs_orchestrator.bootstrap import app
-from drs_orchestrator.domain.statuses import ExecutionStatus
+from drs_orchestrator.bootstrap import App, app
+from drs_orchestrator.domain.routes import type_of_path
+from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge, ServiceBusy
 from drs_orchestrator.observability import invocation, logger
 from drs_orchestrator.report_page.page import report_page
 from drs_orchestrator.tasks.dry_run import dry_run
+from drs_orchestrator.tasks.keep_to_route import keep_start_to_route, keep_to_route
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
 from drs_orchestrator.tasks.preflight import preflight_plan
 from drs_orchestrator.tasks.request_clean_up import request_clean_up
@@ -65,8 +68,10 @@ def _list_plans() -> Response[str]:
 
 
 @router.post("/executions")
+@router.post("/recoveries")
 def _start_execution() -> Response[str]:
     request = read_start_request(_body())
+    keep_start_to_route(request, _route())
     if request.dry_run:
         return _answer(200, dry_run(app(), request))
     return _answer(202, start_execution(app(), request, _caller()))
@@ -96,41 +101,50 @@ def _show_report(execution_id: str) -> Response[str]:
 
 
 @router.post("/executions/<execution_id>/approve")
+@router.post("/recoveries/<execution_id>/approve")
 def _approve(execution_id: str) -> Response[str]:
-    return _answer(202, approve(app(), unquote(execution_id), _optional_body(), _caller()))
+    return _decided("approve", approve, unquote(execution_id))
 
 
 @router.post("/executions/<execution_id>/resume")
+@router.post("/recoveries/<execution_id>/resume")
 def _resume(execution_id: str) -> Response[str]:
-    return _answer(202, resume(app(), unquote(execution_id), _optional_body(), _caller()))
+    return _decided("resume", resume, unquote(execution_id))
 
 
 @router.post("/executions/<execution_id>/reject")
+@router.post("/recoveries/<execution_id>/reject")
 def _reject(execution_id: str) -> Response[str]:
-    return _answer(202, reject(app(), unquote(execution_id), _optional_body(), _caller()))
+    return _decided("reject", reject, unquote(execution_id))
 
 
 @router.post("/executions/<execution_id>/pause")
+@router.post("/recoveries/<execution_id>/pause")
 def _pause(execution_id: str) -> Response[str]:
-    return _answer(202, pause(app(), unquote(execution_id), _optional_body(), _caller()))
+    return _decided("pause", pause, unquote(execution_id))
 
 
 @router.post("/executions/<execution_id>/cancel")
+@router.post("/recoveries/<execution_id>/cancel")
 def _cancel(execution_id: str) -> Response[str]:
-    return _answer(202, cancel(app(), unquote(execution_id), _optional_body(), _caller()))
+    return _decided("cancel", cancel, unquote(execution_id))
 
 
 @router.post("/executions/<execution_id>/skip-wave")
+@router.post("/recoveries/<execution_id>/skip-wave")
 def _skip_wave(execution_id: str) -> Response[str]:
-    return _answer(202, skip_wave(app(), unquote(execution_id), _optional_body(), _caller()))
+    return _decided("skip-wave", skip_wave, unquote(execution_id))
 
 
 @router.post("/executions/<execution_id>/retry")
+@router.post("/recoveries/<execution_id>/retry")
 def _retry(execution_id: str) -> Response[str]:
+    keep_to_route(app(), unquote(execution_id), "retry", _route())
     request = read_retry_request(app(), unquote(execution_id), _optional_body())
     return _answer(202, start_execution(app(), request, _caller()))
 
 
+# There is none for recoveries, which are never cleaned up.
 @router.post("/executions/<execution_id>/cleanup")
 def _clean_up(execution_id: str) -> Response[str]:
     return _answer(202, request_clean_up(app(), unquote(execution_id), _optional_body(), _caller()))
@@ -178,6 +192,18 @@ def _answered(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - the API always answers in its own error format
         logger.exception("the request failed")
         return _proxy(_answer(500, _error(OrchestratorError("The request failed; the function's log says why."))))
+
+
+def _decided(
+    action: str, decide: Callable[[App, str, object, str], dict[str, str]], execution_id: str
+) -> Response[str]:
+    keep_to_route(app(), execution_id, action, _route())
+    return _answer(202, decide(app(), execution_id, _optional_body(), _caller()))
+
+
+def _route() -> ExecutionType:
+    """The type of execution whose route was called."""
+    return type_of_path(router.current_event.path)
 
 
 def _caller() -> str:

@@ -38,6 +38,7 @@ class Settings:
     driver_silence_seconds: int
     stuck_after_seconds: int
     max_polls_per_driver: int
+    second_approver_for_recovery: bool
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -69,6 +70,7 @@ class Settings:
             driver_silence_seconds=seconds("DRIVER_SILENCE_SECONDS"),
             stuck_after_seconds=seconds("STUCK_AFTER_SECONDS"),
             max_polls_per_driver=int(environment["MAX_POLLS_PER_DRIVER"]),
+            second_approver_for_recovery=environment["SECOND_APPROVER_FOR_RECOVERY"] == "true",
         )
 
     @property

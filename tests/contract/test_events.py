@@ -9,6 +9,7 @@ import json
 import boto3
 import pytest
 
+from drs_orchestrator.domain.statuses import ExecutionType
 from tests.helpers.orchestrator import Orchestrator
 from tests.helpers.samples import EVENTS, EXECUTION_ID, FUNCTIONS, PLAN, folder_of, invoke, request, seed
 from tests.helpers.template import template
@@ -162,6 +163,46 @@ class TestApi:
         assert seeded.clean_up(EXECUTION_ID, generation=2)["outcome"] == "CLEANED_UP"
         clean_up = seeded.show(EXECUTION_ID)["CleanUp"]
         assert (clean_up["Status"], clean_up["Reason"]) == ("CLEANED_UP", "the drill is signed off")
+
+
+class TestRecoveries:
+    @pytest.fixture
+    def recovery(self, orchestrator: Orchestrator) -> Orchestrator:
+        seed(orchestrator, ExecutionType.RECOVERY)
+        return orchestrator
+
+    def test_start_recovery(self, seeded: Orchestrator) -> None:
+        status, started = request(seeded, "api.start_recovery")
+        document = seeded.show(started["executionId"])
+
+        assert status == 202
+        assert (document["ExecutionType"], document["Reason"]) == ("RECOVERY", "the primary Region is down")
+
+    def test_pause_and_resume(self, recovery: Orchestrator) -> None:
+        assert request(recovery, "api.pause_recovery")[0] == 202
+        assert recovery.show(EXECUTION_ID)["PauseRequested"]["Reason"] == "waiting for the database team"
+        assert request(recovery, "api.resume_recovery")[0] == 202
+
+    @pytest.mark.parametrize("sample", ["api.approve_recovery", "api.resume_recovery", "api.reject_recovery"])
+    def test_nothing_is_answered_that_was_not_asked(self, recovery: Orchestrator, sample: str) -> None:
+        status, error = request(recovery, sample)
+
+        assert status == 409
+        assert "asks nothing" in error["message"]
+
+    def test_cancel_and_retry(self, recovery: Orchestrator) -> None:
+        invoke(recovery, "prepare_execution")
+        assert request(recovery, "api.cancel_recovery")[0] == 202
+        recovery.drive(EXECUTION_ID)
+        status, started = request(recovery, "api.retry_recovery")
+
+        assert status == 202
+        assert recovery.show(started["executionId"])["ExecutionType"] == "RECOVERY"
+
+    def test_skip_wave(self, recovery: Orchestrator) -> None:
+        invoke(recovery, "prepare_execution")
+
+        assert request(recovery, "api.skip_recovery_wave")[0] == 202
 
 
 class TestTasks:

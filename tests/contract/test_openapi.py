@@ -156,12 +156,12 @@ def keep_to_the_words_of_the_document(case: Any) -> None:
     if not case.meta.generation.mode.is_positive:
         return
     case.query.pop("nextToken", None)  # only a token that the API gave is valid
-    if case.operation.label == "POST /executions":
+    if case.operation.label in ("POST /executions", "POST /recoveries"):
         case.body["PlanId"] = "stored"
         if "ReplaceLive" in case.body:
-            case.body |= {"ReplaceLive": "stored", "ExecutionType": "RECOVERY"}
+            case.body["ReplaceLive"] = "stored"
         if case.body.get("SkipApprovals"):
-            case.body |= {"Reason": "nobody can be reached", "ExecutionType": "RECOVERY"}
+            case.body["Reason"] = "nobody can be reached"
     if case.operation.label == "PUT /plans/{PlanId}":
         case.body["PlanId"] = case.path_parameters["PlanId"]
         if "ApprovalTimeoutMinutes" not in case.body:
@@ -247,7 +247,7 @@ def test_an_execution_is_started_once_per_token_shown_and_listed_as_documented()
     status, started = api("POST", "/executions", request)
     assert status == 202
     assert api("POST", "/executions", request) == (202, started)
-    assert api("POST", "/executions", request | {"ExecutionType": "RECOVERY"})[0] == 409
+    assert api("POST", "/recoveries", request | {"ExecutionType": "RECOVERY"})[0] == 409
     _, shown = api("GET", "/executions/{ExecutionId}", path_parameters={"ExecutionId": started["executionId"]})
     assert [wave["WaveName"] for wave in shown["Waves"]] == ["database", "web"]
     _, page = api("GET", "/executions", query={"status": "PENDING", "limit": 100})
@@ -281,7 +281,7 @@ def test_pre_flight_and_a_dry_run_answer_as_documented_and_start_nothing() -> No
     status, found = api("POST", "/plans/{PlanId}/preflight", **at)
     assert (status, found["Ready"]) == (200, True)
     assert {finding["Check"] for finding in found["Findings"]} == {"Unchecked"}, "DRS can't be reached here"
-    status, walked = api("POST", "/executions", {"PlanId": "dry", "ExecutionType": "RECOVERY", "DryRun": True})
+    status, walked = api("POST", "/recoveries", {"PlanId": "dry", "ExecutionType": "RECOVERY", "DryRun": True})
     assert (status, walked["LaunchOrder"]) == (200, [["database"], ["web"]])
     _, pending = api("GET", "/executions", query={"status": "PENDING", "limit": 100})
     assert "dry" not in {execution["PlanId"] for execution in pending["executions"]}
@@ -315,7 +315,7 @@ def test_a_body_of_more_than_a_megabyte_is_refused_as_documented() -> None:
 
 @pytest.mark.parametrize("body", ["", "{", "[" * 100_000, '{"a": NaN}', "\x00", '"\\ud800"'])
 def test_a_body_that_is_no_request_is_answered_with_400_and_a_sentence(body: str) -> None:
-    for method, path in (("PUT", "/plans/shop"), ("POST", "/executions")):
+    for method, path in (("PUT", "/plans/shop"), ("POST", "/executions"), ("POST", "/recoveries")):
         answer = Client(GATEWAY).open(STAGE + path, method=method, data=body, content_type="application/json")
 
         assert answer.status_code == 400

@@ -9,7 +9,8 @@ from typing import Any
 from drs_orchestrator.adapters.execution_store import ExecutionStore
 from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.bootstrap import App
-from drs_orchestrator.domain.statuses import ExecutionStatus
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.settings import Settings
 from drs_orchestrator.tasks.show_executions import show_execution
 from tests.helpers.stack import call_api, patience
@@ -23,7 +24,8 @@ _NAMES = ("EXECUTION_TABLE_NAME", "PLAN_TABLE_NAME", "STATE_MACHINE_ARN")
 def start_test_execution(plan: Mapping[str, Any] | str, execution_type: str = "DRILL", **fields: Any) -> str:
     """Start a plan (or the plan of this id) through the API; returns the execution's id."""
     plan_id = plan if isinstance(plan, str) else plan["PlanId"]
-    answer = call_api("POST", "/executions", {"PlanId": plan_id, "ExecutionType": execution_type, **fields})
+    path = STARTS[ExecutionType(execution_type)]
+    answer = call_api("POST", path, {"PlanId": plan_id, "ExecutionType": execution_type, **fields})
     assert answer.status_code == 202, answer.text
     execution_id: str = answer.json()["executionId"]
     return execution_id

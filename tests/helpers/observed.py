@@ -9,6 +9,8 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from drs_orchestrator.observability import logger
 from tests.helpers.orchestrator import CALLER, Orchestrator
 from tests.helpers.simulator import SimulatorControl
@@ -102,15 +104,14 @@ class ObservedOrchestrator(Orchestrator):
         return self.invoke("ApiFunction", event)
 
     def request(self, plan_id: str, execution_type: str = "DRILL", **fields: Any) -> dict[str, str]:
-        answer = self.call_api(
-            "POST", "/executions", body={"PlanId": plan_id, "ExecutionType": execution_type, **fields}
-        )
+        path = STARTS[ExecutionType(execution_type)]
+        answer = self.call_api("POST", path, body={"PlanId": plan_id, "ExecutionType": execution_type, **fields})
         assert answer["statusCode"] == 202, answer["body"]
         body: dict[str, str] = json.loads(answer["body"])
         return body
 
     def steer(self, execution_id: str, action: str, body: Any = None) -> int:
-        """Approve, reject, pause, …: the status code of the answer."""
+        """Approve, reject, pause, … a drill: the status code of the answer."""
         path, resource = f"/executions/{execution_id}/{action}", f"/executions/{{ExecutionId}}/{action}"
         answer = self.call_api("POST", path, resource, body, ExecutionId=execution_id)
         return int(answer["statusCode"])

@@ -43,7 +43,7 @@ def request(orchestrator: Orchestrator, sample: str) -> tuple[int, Any]:
     return answer["statusCode"], json.loads(answer["body"] or "null")
 
 
-def seed(orchestrator: Orchestrator) -> None:
+def seed(orchestrator: Orchestrator, execution_type: ExecutionType = ExecutionType.DRILL) -> None:
     """Store the plan of the samples and start their execution: PENDING, with its first driver."""
     orchestrator.add_servers(*(server["SourceServerId"] for wave in PLAN["Waves"] for server in wave["Servers"]))
     assert request(orchestrator, "api.put_plan")[0] == 201
@@ -51,7 +51,7 @@ def seed(orchestrator: Orchestrator) -> None:
         execution_id=EXECUTION_ID,
         plan_id=PLAN["PlanId"],
         plan_name=PLAN["Name"],
-        execution_type=ExecutionType.DRILL,
+        execution_type=execution_type,
         status=ExecutionStatus.PENDING,
         start_time=orchestrator.now,
         generation=1,

@@ -15,6 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from drctl.main import app
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from tests.helpers import (
     advance_drs_phase,
     create_test_plan_with_servers,
@@ -53,6 +55,7 @@ def changed(plan: Document, waves: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def steer(execution_id: str, decision: str, **request: str) -> Document:
+    """What the API answers to a decision about a drill."""
     answer = call_api("POST", f"/executions/{execution_id}/{decision}", request)
     assert answer.status_code == 202, answer.text
     told: Document = answer.json()
@@ -62,7 +65,7 @@ def steer(execution_id: str, decision: str, **request: str) -> Document:
 def refused(plan: Document, execution_type: str, **fields: Any) -> list[Document]:
     """What pre-flight says to a start that it refuses."""
     request = {"PlanId": plan["PlanId"], "ExecutionType": execution_type, **fields}
-    answer = call_api("POST", "/executions", request)
+    answer = call_api("POST", STARTS[ExecutionType(execution_type)], request)
     assert answer.status_code == 409, answer.text
     details: list[Document] = answer.json()["details"]
     return details

@@ -118,7 +118,7 @@ def test_the_same_client_token_starts_one_execution() -> None:
     plan = create_test_plan_with_servers(["s-1"])
     body = {"PlanId": plan["PlanId"], "ExecutionType": "DRILL", "ClientToken": plan["PlanId"]}
     first, second = call_api("POST", "/executions", body), call_api("POST", "/executions", body)
-    other = call_api("POST", "/executions", body | {"ExecutionType": "RECOVERY"})
+    other = call_api("POST", "/recoveries", body | {"ExecutionType": "RECOVERY"})
 
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json() == second.json()

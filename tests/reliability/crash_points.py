@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from tests.reliability.oracle import FINAL, Started, all_ended, clean_up_of, faults_of
 from tests.reliability.world import REGION, AwsCall, Interference, World
 
@@ -148,7 +150,7 @@ class Client:
     def ask(self) -> None:
         self.tries += 1
         request = {"PlanId": self.plan["PlanId"], "ExecutionType": self.execution_type, "ClientToken": self.token}
-        status, answer = self.world.api("POST", "/executions", request)
+        status, answer = self.world.api("POST", STARTS[ExecutionType(self.execution_type)], request)
         if status == 202:
             accepted = Started(answer["executionId"], self.execution_type, self.plan)
             if accepted not in self.started:
@@ -174,7 +176,7 @@ class Operator:
         for each in self.started:
             if self.when(self.world.show(each.execution_id)):
                 body = {"Reason": "the scenario says so"}
-                self.world.api("POST", f"/executions/{each.execution_id}/{self.action}", body)
+                self.world.api("POST", self.world.path_of(each.execution_id, self.action), body)
 
 
 def _with(world: World, plan: dict[str, Any], execution_type: str, **servers: Any) -> list[Started]:

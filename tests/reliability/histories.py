@@ -13,6 +13,8 @@ from unittest import mock
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from drs_simulator import limits
 from drs_simulator.errors import ConnectionDropped, DrsError
 from drs_simulator.simulator import Caller
@@ -300,7 +302,7 @@ class History:
             if execution_type == "RECOVERY" and self.random.random() < 0.2:
                 request |= {"SkipApprovals": True, "Reason": "drawn"}
             self._say(f"start {number}: {request}")
-            self._ask("/executions", request)
+            self._ask(STARTS[ExecutionType(execution_type)], request)
 
     def _ask(self, path: str, request: dict[str, Any]) -> None:
         self.clients.append(_Starter(self.world, path, request))
@@ -316,13 +318,13 @@ class History:
         action = chance.choice([*actions, "skip-wave", "skip-wave", "cleanup", "cleanup", "retry"])
         if action == "retry":
             self._say(f"retry {execution_id}")
-            self._ask(f"/executions/{execution_id}/retry", {"ClientToken": f"token-{len(self.clients)}-again"})
+            self._ask(self.world.path_of(execution_id, action), {"ClientToken": f"token-{len(self.clients)}-again"})
             return
         body: dict[str, Any] | None = chance.choice([None, {"Reason": "drawn"}, {"Reason": "drawn"}])
         if action == "skip-wave":
             body = {"WaveName": f"wave-{chance.randint(0, 3)}"}
         for _ in range(chance.choice([1, 1, 2])):
-            status, answer = self.world.api("POST", f"/executions/{execution_id}/{action}", body)
+            status, answer = self.world.api("POST", self.world.path_of(execution_id, action), body)
             self._say(f"{action} {execution_id} {body}: {status} {answer}")
 
     def _attend(self) -> None:
@@ -339,7 +341,7 @@ class History:
                 action = "resume"
             else:
                 continue
-            status, _ = self.world.api("POST", f"/executions/{execution_id}/{action}", {"Reason": "attended to"})
+            status, _ = self.world.api("POST", self.world.path_of(execution_id, action), {"Reason": "attended to"})
             self._say(f"{action} {execution_id}: {status}")
 
     def _act(self) -> None:

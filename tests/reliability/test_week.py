@@ -22,7 +22,7 @@ def test_a_week_of_polling_hands_over_and_launches_nothing_again(polls: str) -> 
     ]
     plan = {"PlanId": "week", "Name": "Held for a week", "Waves": waves}
     assert world.api("PUT", "/plans/week", plan)[0] == 201
-    status, answer = world.api("POST", "/executions", {"PlanId": "week", "ExecutionType": "RECOVERY"})
+    status, answer = world.api("POST", "/recoveries", {"PlanId": "week", "ExecutionType": "RECOVERY"})
     assert status == 202
     started = [Started(answer["executionId"], "RECOVERY", plan)]
 

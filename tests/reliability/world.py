@@ -25,6 +25,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from drs_orchestrator.adapters.drs import START_RECOVERY_READ_SECONDS
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from drs_orchestrator.observability import logger
 from drs_orchestrator.settings import Settings
 from drs_simulator.calls import Call as DrsCall
@@ -245,9 +247,16 @@ class World:
         """One request to the API; (599, None) when its function was killed before it could answer."""
         status, answer = self._ask_api(method, path, body, query)
         match path.split("/"):
-            case ["", "executions", execution_id, action] if method == "POST":
+            case ["", "executions" | "recoveries", execution_id, action] if method == "POST":
                 self.records.requests.append(Request(execution_id, action, status))
         return status, answer
+
+    def path_of(self, execution_id: str, action: str) -> str:
+        """By which route something is done to an execution."""
+        header = self.dynamodb.tables[EXECUTION_TABLE].items[execution_id, "EXECUTION"]
+        # There is a clean-up of drills only; who asks for another has to be refused.
+        kind = ExecutionType.DRILL if action == "cleanup" else ExecutionType(header["ExecutionType"]["S"])
+        return f"{STARTS[kind]}/{execution_id}/{action}"
 
     def _ask_api(self, method: str, path: str, body: object, query: dict[str, str] | None) -> tuple[int, Any]:
         event = {

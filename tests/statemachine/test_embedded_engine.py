@@ -6,6 +6,8 @@ from contextlib import suppress
 
 import pytest
 
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from tests.helpers import start_test_execution, wait_for_final_status, wait_for_status
 from tests.helpers.simulator import SimulatorControl
 from tests.helpers.stack import call_api, client, control, driver_arn
@@ -31,7 +33,8 @@ def test_a_path_ends_as_on_the_second_engine(path: Path, simulator: SimulatorCon
     execution_id = start_test_execution(path.plan["PlanId"], path.execution_type)
     for decision in path.decisions:
         wait_for_status(execution_id, "PAUSED")
-        answer = call_api("POST", f"/executions/{execution_id}/{decision}", {"Reason": "a test"})
+        path_of_type = STARTS[ExecutionType(path.execution_type)]
+        answer = call_api("POST", f"{path_of_type}/{execution_id}/{decision}", {"Reason": "a test"})
         assert answer.status_code == 202, answer.text
     document = wait_for_final_status(execution_id)
     entered = states_entered(history(execution_id))

@@ -174,6 +174,91 @@ class TestExecutions:
         assert (status, error["details"][0]["pointer"]) == (400, "/nextToken")
 
 
+START_ROUTES = [("DRILL", "/executions"), ("RECOVERY", "/recoveries")]
+STEERING = ("approve", "resume", "reject", "pause", "cancel", "skip-wave")
+
+
+class TestRoutesOfATypeOfTheirOwn:
+    @pytest.mark.parametrize(("execution_type", "path"), START_ROUTES)
+    def test_each_type_is_started_by_its_route(
+        self, orchestrator: Orchestrator, execution_type: str, path: str
+    ) -> None:
+        orchestrator.add_servers(server_id(1))
+        call("PUT", "/plans/shop", SHOP)
+        status, started = call("POST", path, {"PlanId": "shop", "ExecutionType": execution_type})
+
+        assert status == 202
+        assert orchestrator.show(started["executionId"])["ExecutionType"] == execution_type
+
+    @pytest.mark.parametrize("dry", [{}, {"DryRun": True}])
+    @pytest.mark.parametrize(("execution_type", "path"), START_ROUTES)
+    def test_the_other_type_is_refused_with_the_right_route_and_nothing_is_started(
+        self, orchestrator: Orchestrator, execution_type: str, path: str, dry: dict[str, bool]
+    ) -> None:
+        orchestrator.add_servers(server_id(1))
+        call("PUT", "/plans/shop", SHOP)
+        [(wanted, right)] = [each for each in START_ROUTES if each[1] != path]
+        status, error = call("POST", path, {"PlanId": "shop", "ExecutionType": wanted, **dry})
+
+        assert (status, error["error"]) == (400, "InvalidRequest")
+        assert error["message"] == (
+            f"A {wanted} is started with POST {right}; POST {path} starts a {execution_type} only."
+        )
+        assert error["details"][0]["pointer"] == "/ExecutionType"
+        assert orchestrator.drivers() == []
+
+    @pytest.mark.parametrize("action", STEERING)
+    @pytest.mark.parametrize(("execution_type", "path"), START_ROUTES)
+    def test_what_is_of_the_other_type_can_not_be_steered_and_the_right_route_is_named(
+        self, orchestrator: Orchestrator, action: str, execution_type: str, path: str
+    ) -> None:
+        orchestrator.add_servers(server_id(1), server_id(2))
+        asking = plan(wave("web", server_id(1), ApprovalBefore=True), wave("last", server_id(2)))
+        execution_id = orchestrator.begin(asking, execution_type)
+        before = orchestrator.show(execution_id)
+        [wrong] = [each for _, each in START_ROUTES if each != path]
+        body = {"Reason": "a test"} | ({"WaveName": "web"} if action == "skip-wave" else {})
+        status, error = call("POST", f"{wrong}/{execution_id}/{action}", body)
+
+        assert (status, error["error"]) == (409, "Conflict")
+        assert error["message"] == f"{execution_id} is a {execution_type}: use POST {path}/{execution_id}/{action}."
+        assert orchestrator.show(execution_id) == before
+
+    @pytest.mark.parametrize(("execution_type", "path"), START_ROUTES)
+    def test_what_has_ended_is_retried_by_the_route_of_its_type_only(
+        self, orchestrator: Orchestrator, execution_type: str, path: str
+    ) -> None:
+        orchestrator.add_servers(server_id(1))
+        execution_id = orchestrator.start(SHOP, execution_type)
+        assert call("POST", f"{path}/{execution_id}/cancel")[0] == 202
+        assert orchestrator.drive(execution_id)["Status"] == "CANCELLED"
+        drivers = orchestrator.drivers()
+        [wrong] = [each for _, each in START_ROUTES if each != path]
+        status, error = call("POST", f"{wrong}/{execution_id}/retry")
+
+        assert status == 409
+        assert error["message"] == f"{execution_id} is a {execution_type}: use POST {path}/{execution_id}/retry."
+        assert orchestrator.drivers() == drivers
+        assert call("POST", f"{path}/{execution_id}/retry")[0] == 202
+
+    def test_a_recovery_has_no_route_that_cleans_it_up(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
+        execution_id = orchestrator.start(SHOP, "RECOVERY")
+        orchestrator.drive(execution_id)
+
+        assert call("POST", f"/recoveries/{execution_id}/cleanup")[0] == 404
+        status, error = call("POST", f"/executions/{execution_id}/cleanup")
+        assert status == 409
+        assert "what it launched may be production and is never cleaned up" in error["message"]
+
+    @pytest.mark.parametrize("path", ["/executions", "/recoveries"])
+    @pytest.mark.parametrize("action", [*STEERING, "retry"])
+    def test_what_does_not_exist_is_not_found_by_either_route(self, path: str, action: str) -> None:
+        body = {"Reason": "a test"} | ({"WaveName": "web"} if action == "skip-wave" else {})
+
+        assert call("POST", f"{path}/exec-0/{action}", body)[0] == 404
+
+
 class TestErrors:
     @pytest.mark.parametrize("body", [None, "", "{", "'PlanId'", "[" * 200_000])
     def test_a_body_that_is_no_json_is_refused(self, body: str | None) -> None:
@@ -201,7 +286,7 @@ class TestErrors:
         body = {"PlanId": "shop", "ExecutionType": "DRILL", "ClientToken": "once"}
         call("POST", "/executions", body)
 
-        status, error = call("POST", "/executions", body | {"ExecutionType": "RECOVERY"})
+        status, error = call("POST", "/recoveries", body | {"ExecutionType": "RECOVERY"})
         assert (status, error["error"]) == (409, "Conflict")
 
     @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PATCH", "/plans/shop"), ("DELETE", "/executions/x")])

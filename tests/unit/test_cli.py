@@ -124,7 +124,7 @@ class FakeApi:
             case "DELETE", "plans", _ if name in self.plans:
                 del self.plans[name]
                 return 204, None
-            case "POST", "executions", "" if body["PlanId"] in self.plans:
+            case "POST", "executions" | "recoveries", "" if body["PlanId"] in self.plans:
                 token = body["ClientToken"]
                 if self.started.setdefault(token, body) != body:
                     return 409, error("Conflict", "This ClientToken was used for another request.")
@@ -663,13 +663,23 @@ def test_an_unknown_execution_ends_6_with_the_command_that_lists_them(drctl: Drc
     ],
 )
 def test_a_decision_whose_answer_was_lost_may_have_been_made(drctl: Drctl, fake: FakeApi, arguments: list[str]) -> None:
-    fake.answers = [None]
+    fake.answers = [(200, {"ExecutionType": "DRILL"}), None]
 
     result = drctl(*arguments)
 
     assert result.exit_code == 5
     assert "It may have been decided all the same." in result.stderr
     assert "try: drctl history exec-1" in result.stderr
+
+
+def test_a_decision_that_was_never_sent_has_not_been_made(drctl: Drctl, fake: FakeApi) -> None:
+    fake.answers = [None]
+
+    result = drctl("approve", "exec-1")
+
+    assert result.exit_code == 5
+    assert "all the same" not in result.stderr
+    assert [request[0] for request in fake.requests] == ["GET"]
 
 
 # -- list --------------------------------------------------------------------------------------------------------------
@@ -749,7 +759,7 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
         ((403, {"message": "The request signature we calculated does not match"}), "secret key is wrong"),
         (
             (403, {"Message": "User: x is not authorized to perform: execute-api:Invoke"}),
-            "execute-api:Invoke is missing",
+            "may not GET /plans: execute-api:Invoke is missing",
         ),
         ((403, {"message": "Forbidden"}), "its id, Region or stage in the API URL is probably wrong"),
         ((403, {"message": "Denied by policy"}), "Denied by policy"),

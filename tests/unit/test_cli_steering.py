@@ -114,6 +114,32 @@ class TestDecisions:
         assert "/Reason: Reason must be a text of 1 to 500 characters on one line." in result.stderr
 
 
+class TestRoutes:
+    """IAM sees method and path only: a recovery is changed by routes of its own, and drctl takes the right one."""
+
+    @pytest.mark.parametrize(
+        ("execution_type", "path"), [("DRILL", "/executions/{}/approve"), ("RECOVERY", "/recoveries/{}/approve")]
+    )
+    def test_a_decision_takes_the_route_of_the_execution_s_type(
+        self, drctl: Drctl, api: HttpApi, orchestrator: Orchestrator, execution_type: str, path: str
+    ) -> None:
+        execution_id = orchestrator.begin(APPROVAL, execution_type)
+        asked: list[tuple[str, str]] = []
+        api.before = lambda *request: asked.append(request)
+        result = drctl("approve", execution_id)
+
+        assert result.exit_code == 0
+        assert asked == [("GET", f"/executions/{execution_id}"), ("POST", path.format(execution_id))]
+
+    def test_every_other_decision_about_a_recovery_is_taken_too(self, drctl: Drctl, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.begin(APPROVAL, "RECOVERY")
+        decisions = [["pause"], ["resume"], ["skip-wave", "web"], ["reject", "--reason", "x"]]
+        codes = [drctl(name, execution_id, *more).exit_code for name, *more in decisions]
+
+        assert codes == [0, 0, 0, 0]
+        assert kinds(orchestrator, execution_id)[-4:] == ["PauseRequested", "Resumed", "WaveSkipRequested", "Rejected"]
+
+
 class TestErrors:
     def test_approving_what_waits_for_nothing_is_a_conflict_in_a_sentence(
         self, drctl: Drctl, orchestrator: Orchestrator

@@ -163,6 +163,18 @@ class TestDecisions:
         assert (last(app, execution_id)["Kind"], last(app, execution_id)["Data"]) == ("Resumed", {})
         assert "PauseRequested" not in orchestrator.show(execution_id)
 
+    def test_a_pause_is_taken_back_while_an_approval_is_waited_for(self, app: App, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.begin(plan(wave("database", ONE, ApprovalBefore=True)))
+        pause(app, execution_id, None, JANE)
+        answer = resume(app, execution_id, None, JANE)
+
+        assert answer["message"] == (
+            'Resumed: the pause is taken back, and it asks "Launch wave database (1 server)? Nothing comes after '
+            f'that.", to be answered with drctl approve {execution_id}.'
+        )
+        assert "PauseRequested" not in orchestrator.show(execution_id)
+        assert orchestrator.show(execution_id)["Question"]["Kind"] == "APPROVAL"
+
     def test_what_a_pause_holds_back_of_a_wave_that_has_begun_is_launched_once_it_is_resumed(
         self, app: App, orchestrator: Orchestrator
     ) -> None:

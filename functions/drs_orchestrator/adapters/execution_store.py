@@ -405,8 +405,8 @@ class ExecutionStore:
         return self._ledger.commit(execution, event, change)
 
     def withdraw_pause(self, execution: Execution, event: Event) -> bool:
-        """Take a request to pause back before anything was asked; False when it has changed meanwhile."""
-        change = Change(remove=["Pause"], only_if=_as_read(execution) | {"QuestionNumber": None})
+        """Take a request to pause back that nothing was asked for; False when the execution has changed meanwhile."""
+        change = Change(remove=["Pause"], only_if=_as_read(execution))
         return self._ledger.commit(execution, event, change)
 
     def skip_wave(self, execution: Execution, wave: Wave, jobs: Sequence[Job], reason: str, event: Event) -> bool:

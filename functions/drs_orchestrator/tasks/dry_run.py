@@ -11,6 +11,7 @@ from drs_orchestrator.domain.records import Job
 from drs_orchestrator.tasks.manage_plans import get_plan
 from drs_orchestrator.tasks.preflight import examine, past_runs, preflight_document
 from drs_orchestrator.tasks.resolve_tags import resolve_tags
+from drs_orchestrator.tasks.second_approver import plan_to_approve
 from drs_orchestrator.tasks.start_request import StartRequest
 
 
@@ -18,9 +19,10 @@ def dry_run(app: App, request: StartRequest) -> dict[str, Any]:
     """The pre-flight answer and how the execution would go: `PlanName`, `LaunchOrder` (lists of waves that may run side
     by side), `Waves` with their jobs, skipped servers and expected times in seconds after the start.
 
-    Raises NotFound (plan), Conflict (tags that select no valid plan), ServiceBusy (DRS can't be asked for them).
+    Raises NotFound (plan), Conflict (tags that select no valid plan; SkipApprovals where a second approver is asked
+    for), ServiceBusy (DRS can't be asked for them).
     """
-    plan = resolve_tags(app, plan_from_document(get_plan(app, request.plan_id)))
+    plan = plan_to_approve(app, resolve_tags(app, plan_from_document(get_plan(app, request.plan_id))), request)
     past = past_runs(app, plan.plan_id, request.execution_type)
     examination = examine(app, plan, request.execution_type, replace_live=request.replace_live, past=past)
     recorded = with_skips(plan, examination.verdict.skips)

@@ -23,6 +23,7 @@ from drs_orchestrator.tasks.manage_plans import get_plan
 from drs_orchestrator.tasks.preflight import examine, locked_servers
 from drs_orchestrator.tasks.resolve_tags import resolve_tags
 from drs_orchestrator.tasks.retry_execution import plan_to_retry
+from drs_orchestrator.tasks.second_approver import plan_to_approve
 from drs_orchestrator.tasks.start_request import StartRequest
 
 _TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600
@@ -34,8 +35,8 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
 
     The same ClientToken with the same request gives the same execution. Raises NotFound (plan), Conflict (token used
     otherwise; an ERROR of pre-flight on a CRITICAL server; servers that another execution holds; tags that select
-    nothing), ServiceBusy (DRS can't be asked which servers the tags select). OPTIONAL servers with an ERROR of
-    pre-flight are recorded as SKIPPED.
+    nothing; SkipApprovals where a second approver is asked for), ServiceBusy (DRS can't be asked which servers the tags
+    select). OPTIONAL servers with an ERROR of pre-flight are recorded as SKIPPED.
     """
     token, digest = request.client_token, request.digest
     if token and (replayed := _replay(app, token, digest)):
@@ -108,6 +109,7 @@ def _checked(app: App, request: StartRequest) -> Plan:
         plan = plan_to_retry(app, request.retry_of)
     else:
         plan = resolve_tags(app, plan_from_document(get_plan(app, request.plan_id)))
+    plan = plan_to_approve(app, plan, request)
     examination = examine(app, plan, request.execution_type, replace_live=request.replace_live)
     if examination.verdict.refusing:
         raise _refused(examination.verdict.refusing)

@@ -18,9 +18,11 @@ from drs_orchestrator.domain.steering import PauseRequest, QuestionKind, Stop, S
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
 from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.operators import Operator, fault, read_operator
+from drs_orchestrator.tasks.second_approver import check_approver
 
 # How often a decision that met a change of the execution is made again on what it has become.
 _TRIES = 5
+_MAX_WAVE_NAME_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class _Decision:
 def approve(app: App, execution_id: str, request: object, by: str) -> dict[str, str]:
     """Let the waves that wait for approval be launched. `{"Reason"?}` → `{"executionId", "status", "message"}`.
 
-    Like every function here: raises NotFound, InvalidRequest, Conflict (nothing of that kind is waited for),
-    ServiceBusy.
+    Like every function here: raises NotFound, InvalidRequest, Conflict (nothing of that kind is waited for; here also
+    when it takes a second person), ServiceBusy.
     """
     operator = read_operator(request, by)
 
@@ -43,6 +45,7 @@ def approve(app: App, execution_id: str, request: object, by: str) -> dict[str, 
         question = execution.question
         if question is None or question.kind is not QuestionKind.APPROVAL:
             raise Conflict(f"No wave of {execution_id} waits for approval: {_what_is_asked(execution)}.")
+        check_approver(app, execution, operator.by)
         event = _event(app, Kind.APPROVED, operator, {"Waves": list(question.wave_names)})
         return _Decision(
             lambda: app.executions.go_on(execution, question, event),
@@ -65,10 +68,12 @@ def resume(app: App, execution_id: str, request: object, by: str) -> dict[str, s
             )
         if execution.pause:
             event = _event(app, Kind.RESUMED, operator)
-            return _Decision(
-                lambda: app.executions.withdraw_pause(execution, event),
-                "Resumed: the execution goes on; it had not come to a halt yet.",
+            follows = (
+                f"the pause is taken back, and {_what_is_asked(execution)}"
+                if question
+                else "the execution goes on; it had not come to a halt yet"
             )
+            return _Decision(lambda: app.executions.withdraw_pause(execution, event), f"Resumed: {follows}.")
         raise Conflict(f"{execution_id} is not paused: {_what_is_asked(execution)}.")
 
     return _carry_out(app, execution_id, decide)
@@ -128,7 +133,7 @@ def skip_wave(app: App, execution_id: str, request: object, by: str) -> dict[str
     """Never launch a wave that has not begun; what depends on it goes on. `{"WaveName", "Reason"?}`."""
     operator = read_operator(request, by, fields=("Reason", "WaveName"))
     name = request.get("WaveName") if isinstance(request, Mapping) else None
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_WAVE_NAME_CHARACTERS:
         message = "WaveName is required: the name of a wave of this execution."
         raise InvalidRequest("The request has faults; each is listed in details.", [fault("/WaveName", message)])
 
