@@ -142,8 +142,8 @@ class Api:
     def change(
         self, execution_type: ExecutionType, execution_id: str, action: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """`action`: approve, resume, reject, pause, cancel or skip-wave, and the answer says what follows; or retry, and
-        the answer is that of a start."""
+        """`action`: approve, resume, reject, pause, cancel or skip-wave; the answer says what follows. Or retry, whose
+        answer is that of a start."""
         path = f"{STARTS[execution_type]}/{quote(execution_id, safe='')}/{action}"
         return self._call("POST", path, body=request)[1]
 

@@ -1,11 +1,14 @@
 """What a deployment is given: every parameter explains and limits itself, and samconfig.toml speaks of no other."""
 
+import json
 import shlex
 import tomllib
 from typing import Any
 
 import pytest
 
+from api.handler import _MAX_BODY_BYTES
+from drs_orchestrator.errors import PayloadTooLarge
 from tests.helpers.template import PROJECT_ROOT, allows, template
 
 PARAMETERS: dict[str, dict[str, Any]] = template()["Parameters"]
@@ -46,6 +49,8 @@ class TestParameters:
             ("ReconcilerScheduleState", "OFF"),
             ("NotificationEmail", "nobody"),
             ("LogRetentionDays", "8"),
+            ("SecondApproverForRecovery", "perhaps"),
+            ("ApiRequestsPerSecond", "0"),
         ],
     )
     def test_what_makes_no_sense_is_refused_before_anything_is_deployed(self, name: str, value: str) -> None:
@@ -82,3 +87,20 @@ def test_every_route_asks_for_iam() -> None:
     assert routes
     assert [route for route in routes if "Auth" in route["Properties"]] == []
     assert [each for each in functions if "FunctionUrlConfig" in each] == []
+
+
+def test_the_api_s_rate_is_limited_by_parameters() -> None:
+    [everything] = template()["Resources"]["Api"]["Properties"]["MethodSettings"]
+
+    assert (everything["ResourcePath"], everything["HttpMethod"]) == ("/*", "*")
+    assert everything["ThrottlingRateLimit"] == {"Ref": "ApiRequestsPerSecond"}
+    assert everything["ThrottlingBurstLimit"] == {"Ref": "ApiBurstRequests"}
+
+
+def test_a_body_that_api_gateway_refuses_is_told_in_the_api_s_form() -> None:
+    response = template()["Resources"]["Api"]["Properties"]["GatewayResponses"]["REQUEST_TOO_LARGE"]
+    error = json.loads(response["ResponseTemplates"]["application/json"])
+
+    assert response["StatusCode"] == PayloadTooLarge.status
+    assert (error["error"], error["details"]) == (PayloadTooLarge.code, [])
+    assert str(_MAX_BODY_BYTES) in error["message"]
