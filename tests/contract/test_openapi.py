@@ -322,6 +322,51 @@ def test_a_body_that_is_no_request_is_answered_with_400_and_a_sentence(body: str
         assert json.loads(answer.text)["message"]
 
 
+PLAN_SCHEMA = json.loads((ROOT / "functions/drs_orchestrator/schemas/plan.schema.json").read_text(encoding="utf-8"))
+BODIES = {
+    operation["operationId"]: operation["requestBody"]["content"]["application/json"]["schema"]
+    for item in DOCUMENT["paths"].values()
+    for method, operation in item.items()
+    if method != "parameters" and "requestBody" in operation
+}
+
+
+def unlimited(schema: dict[str, Any], home: dict[str, Any], where: str) -> Iterator[str]:
+    """The texts and lists in a schema of the document `home` that may be of any length, by their place."""
+    if reference := schema.get("$ref"):
+        file, _, pointer = reference.partition("#/")
+        home, schema = PLAN_SCHEMA if file else home, PLAN_SCHEMA if file else home
+        for step in pointer.split("/"):
+            schema = schema[step]
+        yield from unlimited(schema, home, where)
+        return
+    kinds = schema.get("type", [])
+    pattern = re.sub(r"\[[^]]*\]", "x", schema.get("pattern", "x*"))
+    is_limited = {"maxLength", "enum", "const"} & set(schema) or not re.search(r"[*+]|,\}", pattern)
+    if "string" in kinds and not is_limited:
+        yield where
+    if "array" in kinds and "maxItems" not in schema:
+        yield where
+    parts = schema.get("properties", {}) | {"[]": schema.get("items"), "{}": schema.get("propertyNames")}
+    parts |= {"{}.": more} if isinstance(more := schema.get("additionalProperties"), dict) else {}
+    for name, part in parts.items():
+        if part:
+            yield from unlimited(part, home, f"{where}/{name}")
+
+
+@pytest.mark.parametrize("operation", BODIES)
+def test_no_text_and_no_list_in_a_request_may_be_of_any_length(operation: str) -> None:
+    assert list(unlimited(BODIES[operation], DOCUMENT, operation)) == []
+
+
+def test_what_has_no_limit_is_found() -> None:
+    loose = {
+        "properties": {"a": {"type": "string"}, "b": {"type": "array", "items": {"pattern": "^x+$", "type": "string"}}}
+    }
+
+    assert list(unlimited(loose, DOCUMENT, "loose")) == ["loose/a", "loose/b", "loose/b/[]"]
+
+
 def test_the_document_lists_exactly_the_routes_of_the_template() -> None:
     events = TEMPLATE["Resources"]["ApiFunction"]["Properties"]["Events"].values()
 

@@ -11,8 +11,7 @@ from typing import Any
 from tests.helpers.template import template
 
 _ACTION = "execute-api:Invoke"
-_VALUES = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012", "Api": "abc123"}
-_API = "arn:aws:execute-api:us-east-1:123456789012:abc123/v1"
+_REGION, _ACCOUNT, _API = "us-east-1", "123456789012", "abc123"
 _KNOWN = {"Sid", "Effect", "Action", "Resource"}
 
 
@@ -24,17 +23,27 @@ def policy(name: str) -> dict[str, Any]:
 
 def may_call(document: dict[str, Any], method: str, path: str) -> bool:
     """Whether a role with this policy alone may call the path of this API. Raises ValueError."""
-    arn = f"{_API}/{method}{path}"
+    arn = f"arn:aws:execute-api:{_REGION}:{_ACCOUNT}:{_API}/v1/{method}{path}"
     return any(_matches(pattern, arn) for pattern in patterns(document))
 
 
 def patterns(document: dict[str, Any]) -> Iterable[str]:
-    """The resources that the policy allows to be invoked, spelled out. Raises ValueError."""
-    for statement in document["Statement"]:
+    """The resources that the policy allows to be invoked. Raises ValueError."""
+    for statement in spelled_out(document, _ACCOUNT, _API)["Statement"]:
         if set(statement) - _KNOWN or statement["Effect"] != "Allow" or statement["Action"] != _ACTION:
             raise ValueError(f"this statement is not understood: {statement}")
-        for resource in statement["Resource"]:
-            yield re.sub(r"\$\{([^}]+)\}", lambda found: _VALUES[found[1]], resource["Fn::Sub"])
+        yield from statement["Resource"]
+
+
+def spelled_out(document: dict[str, Any], account: str, api: str) -> dict[str, Any]:
+    """The policy as CloudFormation makes it in us-east-1."""
+    values = {"AWS::Partition": "aws", "AWS::Region": _REGION, "AWS::AccountId": account, "Api": api}
+
+    def text(resource: dict[str, str]) -> str:
+        return re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]], resource["Fn::Sub"])
+
+    statements = [each | {"Resource": [text(one) for one in each["Resource"]]} for each in document["Statement"]]
+    return document | {"Statement": statements}
 
 
 def _matches(pattern: str, arn: str) -> bool:

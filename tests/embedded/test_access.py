@@ -1,0 +1,114 @@
+"""The template's four policies on an engine that enforces IAM: each user calls every documented route, signed with keys
+of the user's own. Behind the routes stands an integration that answers at once; what counts is who gets through."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from embedded import engine
+from embedded.processes import Server, free_port
+from tests.contract.test_access import DECIDED, ROLES, ROUTES, called
+from tests.helpers.execute_api import policy, spelled_out
+
+REGION = engine.CREDENTIALS["AWS_DEFAULT_REGION"]
+FORBIDDEN = 403
+MOCK = {"type": "mock", "requestTemplates": {"application/json": '{"statusCode": 200}'}}
+
+
+@pytest.fixture(scope="module")
+def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The engine alone, enforcing IAM: nothing is deployed."""
+    folder, port = tmp_path_factory.mktemp("engine"), free_port()
+    server, url = Server("engine", folder), f"http://127.0.0.1:{port}"
+    (folder / "tmp").mkdir()
+    settings = engine.environment(folder, port, wait_scale=1.0, lambda_concurrency=1)
+    server.start(engine.COMMAND, settings | {"AUTH": "true"})
+    try:
+        server.wait_until(lambda: engine.is_ready(url), engine.START_SECONDS)
+        yield url
+    finally:
+        server.stop()
+
+
+def client(service: str, url: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=engine.CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=engine.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+@pytest.fixture(scope="module")
+def api_id(engine_url: str) -> str:
+    """An API of the documented routes, each of which asks for IAM as the template's do."""
+    paths: dict[str, Any] = {}
+    for method, path in ROUTES:
+        paths.setdefault(path, {})[method.lower()] = {
+            "responses": {"200": {"description": "OK"}},
+            "security": [{"sigv4": []}],
+            "x-amazon-apigateway-integration": MOCK | {"responses": {"default": {"statusCode": "200"}}},
+        }
+    scheme = {
+        "type": "apiKey",
+        "name": "Authorization",
+        "in": "header",
+        "x-amazon-apigateway-authtype": "awsSigv4",
+    }
+    document = {
+        "openapi": "3.0.1",
+        "info": {"title": "routes", "version": "1"},
+        "paths": paths,
+        "components": {"securitySchemes": {"sigv4": scheme}},
+    }
+    gateway = client("apigateway", engine_url)
+    api_id: str = gateway.import_rest_api(body=json.dumps(document).encode())["id"]
+    gateway.create_deployment(restApiId=api_id, stageName="v1")
+    return api_id
+
+
+@pytest.fixture(scope="module")
+def keys(engine_url: str, api_id: str) -> dict[str, Credentials]:
+    """A user for each policy, who has that policy and nothing else."""
+    account = client("sts", engine_url).get_caller_identity()["Account"]
+    iam, found = client("iam", engine_url), {}
+    for role in ROLES:
+        document = json.dumps(spelled_out(policy(role), account, api_id))
+        arn = iam.create_policy(PolicyName=role, PolicyDocument=document)["Policy"]["Arn"]
+        iam.create_user(UserName=role)
+        iam.attach_user_policy(UserName=role, PolicyArn=arn)
+        key = iam.create_access_key(UserName=role)["AccessKey"]
+        found[role] = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    return found
+
+
+def status(engine_url: str, api_id: str, key: Credentials | None, method: str, path: str) -> int:
+    request = AWSRequest(method, f"{engine_url}/_aws/execute-api/{api_id}/v1{called(path)}")
+    if key:
+        SigV4Auth(key, "execute-api", REGION).add_auth(request)
+    answer = httpx.request(method, request.url, headers=dict(request.headers), timeout=30.0, trust_env=False)
+    return answer.status_code
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_has_a_policy_gets_through_where_the_table_says_and_nowhere_else(
+    engine_url: str, api_id: str, keys: dict[str, Credentials], role: str
+) -> None:
+    answers = {route: status(engine_url, api_id, keys[role], *route) for route in ROUTES}
+
+    assert {route for route, code in answers.items() if code == httpx.codes.OK} == {
+        route for route in ROUTES if role in DECIDED[route]
+    }
+    assert set(answers.values()) <= {httpx.codes.OK, FORBIDDEN}
+
+
+def test_who_signs_nothing_gets_through_nowhere(engine_url: str, api_id: str) -> None:
+    assert {status(engine_url, api_id, None, *route) for route in ROUTES} == {FORBIDDEN}
