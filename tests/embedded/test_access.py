@@ -19,7 +19,6 @@ from tests.helpers.execute_api import policy, spelled_out
 
 REGION = engine.CREDENTIALS["AWS_DEFAULT_REGION"]
 FORBIDDEN = 403
-MOCK = {"type": "mock", "requestTemplates": {"application/json": '{"statusCode": 200}'}}
 
 
 @pytest.fixture(scope="module")
@@ -50,27 +49,22 @@ def client(service: str, url: str) -> Any:
 @pytest.fixture(scope="module")
 def api_id(engine_url: str) -> str:
     """An API of the documented routes, each of which asks for IAM as the template's do."""
-    paths: dict[str, Any] = {}
-    for method, path in ROUTES:
-        paths.setdefault(path, {})[method.lower()] = {
-            "responses": {"200": {"description": "OK"}},
-            "security": [{"sigv4": []}],
-            "x-amazon-apigateway-integration": MOCK | {"responses": {"default": {"statusCode": "200"}}},
-        }
-    scheme = {
-        "type": "apiKey",
-        "name": "Authorization",
-        "in": "header",
-        "x-amazon-apigateway-authtype": "awsSigv4",
-    }
-    document = {
-        "openapi": "3.0.1",
-        "info": {"title": "routes", "version": "1"},
-        "paths": paths,
-        "components": {"securitySchemes": {"sigv4": scheme}},
-    }
     gateway = client("apigateway", engine_url)
-    api_id: str = gateway.import_rest_api(body=json.dumps(document).encode())["id"]
+    api_id: str = gateway.create_rest_api(name="routes")["id"]
+    [root] = gateway.get_resources(restApiId=api_id)["items"]
+    resources = {"": root["id"]}
+    for method, path in ROUTES:
+        parts = path.split("/")
+        for end in range(2, len(parts) + 1):
+            parent, here = "/".join(parts[: end - 1]), "/".join(parts[:end])
+            if here not in resources:
+                made = gateway.create_resource(restApiId=api_id, parentId=resources[parent], pathPart=parts[end - 1])
+                resources[here] = made["id"]
+        at = {"restApiId": api_id, "resourceId": resources[path], "httpMethod": method}
+        gateway.put_method(**at, authorizationType="AWS_IAM")
+        gateway.put_integration(**at, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}'})
+        gateway.put_method_response(**at, statusCode="200")
+        gateway.put_integration_response(**at, statusCode="200")
     gateway.create_deployment(restApiId=api_id, stageName="v1")
     return api_id
 
@@ -91,10 +85,11 @@ def keys(engine_url: str, api_id: str) -> dict[str, Credentials]:
 
 
 def status(engine_url: str, api_id: str, key: Credentials | None, method: str, path: str) -> int:
-    request = AWSRequest(method, f"{engine_url}/_aws/execute-api/{api_id}/v1{called(path)}")
+    url = f"{engine_url}/_aws/execute-api/{api_id}/v1{called(path)}"
+    request = AWSRequest(method, url)
     if key:
         SigV4Auth(key, "execute-api", REGION).add_auth(request)
-    answer = httpx.request(method, request.url, headers=dict(request.headers), timeout=30.0, trust_env=False)
+    answer = httpx.request(method, url, headers=dict(request.headers), timeout=30.0, trust_env=False)
     return answer.status_code
 
 
