@@ -134,6 +134,7 @@ def _environment() -> Iterator[None]:
         "EVENT_BUS_NAME": "announcements",
         "NOTIFICATION_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:notifications",
         "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+        "SECOND_APPROVER_FOR_RECOVERY": "false",
     }
     with pytest.MonkeyPatch.context() as patch, aws():
         for name, value in environment.items():
