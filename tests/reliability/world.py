@@ -34,16 +34,15 @@ from drs_simulator.clock import Clock
 from drs_simulator.errors import ControlError
 from drs_simulator.simulator import Caller, Simulator
 from tests.helpers.dynamodb import DynamoDb, Item
+from tests.helpers.resolved import ACCOUNT, REGION, STACK_NAME
 from tests.helpers.template import PROJECT_ROOT, function_environment, template
 from tests.reliability.asl_walker import Await, End, Invoke, Pause, TaskFailed, Walk, check_supported, walk
+from tests.reliability.roles import EXECUTION_TABLE, PLAN_TABLE, Grant, grant_for, needs
 from tests.statemachine.functions import functions
 
-ACCOUNT = "000000000000"
-REGION = "us-east-1"
 START = 1_800_000_000.0
-EXECUTION_TABLE = "executions"
-PLAN_TABLE = "plans"
-STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:recovery"
+STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK_NAME}-recovery"
+TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:NotificationTopic"
 RECONCILER_SECONDS = 60
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/operator"
 
@@ -84,11 +83,13 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class AwsCall:
-    """A call as it leaves the task. `point` numbers the side effects of a history; None for reads of the tables."""
+    """A call as it leaves the task, in the name of `caller`. `point` numbers the side effects of a history; None for
+    reads of the tables."""
 
     service: str
     operation: str
     params: dict[str, Any]
+    caller: Caller
     invocation: Invocation | None
     point: int | None
 
@@ -181,6 +182,8 @@ class World:
         self.points: list[str] = []
         self.invocations: dict[str, int] = {}
         self.invoked: list[Invocation] = []
+        # What of the functions' roles was made use of.
+        self.used: set[Grant] = set()
         self.reconciler_enabled = True
         self.status_events = True
         self.recorder: Callable[[str, dict[str, Any], Any], None] | None = None
@@ -188,8 +191,7 @@ class World:
         self._scheduled = 0
         # Callback tokens nobody can answer any more.
         self._answered: set[str] = set()
-        self._parameters = parameters
-        self.app = _app(tuple(sorted(parameters.items())))
+        self._parameters = tuple(sorted(parameters.items()))
         self.at(RECONCILER_SECONDS, self._tick)
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -215,6 +217,11 @@ class World:
         if time > self.now:
             self.simulator.clock.advance(time - self.now)
             self.now = time
+
+    @property
+    def app(self) -> App:
+        """That of the function which runs now: each has its own, as each has its own Lambda environment."""
+        return _app(self.invoked[-1].function, self._parameters)
 
     # -- functions -----------------------------------------------------------------------------------------------------
 
@@ -439,10 +446,11 @@ class World:
         if invocation and (service, operation) not in _READS:
             point = len(self.points)
             self.points.append("")
-        call = AwsCall(service, operation, params, invocation, point)
+        caller = Caller(client._request_signer._credentials.access_key, client.meta.region_name)
+        call = AwsCall(service, operation, params, caller, invocation, point)
         if point is not None:
             self.points[point] = str(call)
-        answer = self.interference.carry_out(call, lambda: self._answer(client, call))
+        answer = self.interference.carry_out(call, lambda: self._answer(call))
         if invocation and invocation.killed:
             raise Killed
         return answer
@@ -453,7 +461,21 @@ class World:
             call.invocation.killed = True
         raise Killed
 
-    def _answer(self, client: BaseClient, call: AwsCall) -> Any:
+    def _authorise(self, function: str, call: AwsCall) -> None:
+        """What IAM does for the function's role; another account's role is that account's affair. Raises ClientError,
+        and it is a fault: the template gives each role all that its function needs."""
+        for need in needs(call.service, call.operation, call.params, call.caller):
+            grant = grant_for(function, need)
+            if grant is None:
+                self.records.faults.append(f"{function} may not {need.action} on {need.resource}")
+                error: Any = {"Code": "AccessDeniedException", "Message": f"not allowed: {need.action}"}
+                status: Any = {"HTTPStatusCode": 400}
+                raise ClientError({"Error": error, "ResponseMetadata": status}, call.operation)
+            self.used.add(grant)
+
+    def _answer(self, call: AwsCall) -> Any:
+        if call.invocation and call.caller.account == ACCOUNT:
+            self._authorise(call.invocation.function, call)
         match call.service:
             case "dynamodb":
                 return self._ask_dynamodb(call)
@@ -466,12 +488,13 @@ class World:
                 }
                 return operations[call.operation](call.params)
             case "drs":
-                account = client._request_signer._credentials.access_key
-                return self._ask_drs(call, Caller(account, client.meta.region_name))
+                return self._ask_drs(call)
             case "events":
                 return self._put_events(call.params)
             case "ec2":
                 return self._protect(call)
+            case "sns":
+                return {"MessageId": "message"}
             case "sts":
                 return _ask_sts(call)
         raise AssertionError(f"nobody answers {call}")
@@ -497,16 +520,16 @@ class World:
             self.recorder(call.operation, call.params, answer)
         return answer
 
-    def _ask_drs(self, call: AwsCall, caller: Caller) -> Any:
+    def _ask_drs(self, call: AwsCall) -> Any:
         if call.invocation:
-            self.records.faults += _trespasses(self, call, call.invocation, caller)
-        outcome = self.simulator.perform(call.operation, call.params, caller)
+            self.records.faults += _trespasses(self, call, call.invocation)
+        outcome = self.simulator.perform(call.operation, call.params, call.caller)
         self.simulator.calls.add(
             DrsCall(
                 operation=call.operation,
                 time=self.now,
-                account=caller.account,
-                region=caller.region,
+                account=call.caller.account,
+                region=call.caller.region,
                 status=None if outcome.dropped else 200,
                 request=call.params,
                 error_code=outcome.error.name if outcome.error else None,
@@ -634,7 +657,7 @@ def _note_living(living: dict[str, set[str]], request: dict[str, Any], document:
             living[instance["sourceServerID"]].add(instance["recoveryInstanceID"])
 
 
-def _trespasses(world: World, call: AwsCall, invocation: Invocation, caller: Caller) -> Iterator[str]:
+def _trespasses(world: World, call: AwsCall, invocation: Invocation) -> Iterator[str]:
     """What the orchestrator must never ask of DRS, whatever the hour: judged when it asks."""
     if call.operation == "StartRecovery":
         execution_id = call.params["tags"]["drs-orchestrator:execution-id"]
@@ -645,7 +668,7 @@ def _trespasses(world: World, call: AwsCall, invocation: Invocation, caller: Cal
             elif invocation.living[server] and "ReplaceLive" not in header:
                 yield f"{execution_id} launched {server} although {sorted(invocation.living[server])} lived"
     elif call.operation == "TerminateRecoveryInstances":
-        there = world.simulator.world(caller.account, caller.region).instances
+        there = world.simulator.world(call.caller.account, call.caller.region).instances
         own = _drill_instances(world, invocation.execution_id)
         for instance in set(call.params["recoveryInstanceIDs"]) & set(there) - set(own):
             yield f"{invocation.execution_id} had {instance} terminated, which is no instance of its drill"
@@ -717,9 +740,9 @@ def _time_limits() -> dict[str, int]:
 
 
 @cache
-def _app(parameters: tuple[tuple[str, str], ...]) -> App:
-    """One for all worlds of the same parameters: its clients reach whichever world calls."""
-    resources = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE}
+def _app(_function: str, parameters: tuple[tuple[str, str], ...]) -> App:
+    """One a function for all worlds of the same parameters: its clients reach whichever world calls."""
+    resources = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE, "NotificationTopic": TOPIC_ARN}
     environment = function_environment(resources, **dict(parameters)) | {"STATE_MACHINE_ARN": STATE_MACHINE_ARN}
     settings = Settings.from_environment(environment)
     return App(settings, clock=lambda: int(_worlds[-1].now), draw=lambda: _worlds[-1].random.random())
