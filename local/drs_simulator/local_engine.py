@@ -24,7 +24,7 @@ class EngineClients:
                 region_name=world.region,
                 # The local engine takes a 12-digit access key for the account, as this simulator does.
                 aws_access_key_id=world.account,
-                aws_secret_access_key="simulated",  # noqa: S106 - the local engine checks no secret
+                aws_secret_access_key="test",  # noqa: S106 - the one secret of every account there
                 config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
             )
         return self._known[key]

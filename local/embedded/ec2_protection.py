@@ -1,14 +1,16 @@
 """The engine with a part of EC2 that ministack lacks: termination protection of instances.
 
 ministack (1.5.33) knows no ModifyInstanceAttribute, says of every instance that it is not protected, and terminates
-whatever it is asked to. Run as a program, this module starts it with these three as EC2 has them; everything else is
-ministack's own. Whether an instance is protected stands in ministack's record of it.
+whatever it is asked to. Run as a program, this module starts it with these three as EC2 has them, and with IAM's
+condition key for the first; everything else is ministack's own. Whether an instance is protected stands in ministack's
+record of it.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack import app
+from ministack.core import iam_actions
 from ministack.services import ec2
 
 type Answer = tuple[int, dict[str, str], bytes]
@@ -52,6 +54,21 @@ def install() -> None:
     actions["ModifyInstanceAttribute"] = modify_attribute
     actions["DescribeInstanceAttribute"] = describe_attribute
     actions["TerminateInstances"] = terminate_instances
+    _install_condition_key()
+
+
+def _install_condition_key() -> None:
+    """Tell ministack's IAM what ModifyInstanceAttribute is to change: `ec2:Attribute/DisableApiTermination`."""
+    other_keys = iam_actions.request_tag_context
+
+    def condition_keys(service: str, action: str, body: bytes, params: Mapping[str, Any]) -> dict[str, Any]:
+        keys: dict[str, Any] = other_keys(service, action, body, params)
+        value = _given(params, "DisableApiTermination.Value")
+        if action == "ec2:ModifyInstanceAttribute" and value is not None:
+            keys["ec2:Attribute/DisableApiTermination"] = value
+        return keys
+
+    iam_actions.request_tag_context = condition_keys
 
 
 def _given(params: Mapping[str, Any], name: str) -> str | None:

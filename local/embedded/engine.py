@@ -39,6 +39,8 @@ def environment(state_dir: Path, port: int, *, wait_scale: float, lambda_concurr
         "SFN_WAIT_SCALE": str(wait_scale),
         # Each Lambda worker is a process of its own; without a cap a burst of executions takes gigabytes.
         "LAMBDA_ACCOUNT_CONCURRENCY": str(lambda_concurrency),
+        # Signatures are verified and each function may do what its role in the template allows, as in AWS.
+        "AUTH": "true",
         "LOG_LEVEL": "WARNING",
     }
 

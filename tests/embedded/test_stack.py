@@ -15,6 +15,7 @@ import pytest
 
 from embedded import EmbeddedError, Stack, down
 from embedded.stack import PROJECT_ROOT
+from tests.helpers.queues import open_queue
 
 pytestmark = pytest.mark.integration
 
@@ -61,8 +62,7 @@ def test_the_environment_reaches_every_part(stack: Stack) -> None:
 def test_a_launch_of_the_simulator_is_an_event_on_the_engines_bus(stack: Stack) -> None:
     """A rule of the account's own receives it, as it would receive DRS's."""
     drs, events, queues = (client(stack, name) for name in ("drs", "events", "sqs"))
-    queue = queues.create_queue(QueueName="launch-results")["QueueUrl"]
-    arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue, arn = open_queue(queues, "launch-results")
     pattern = {"source": ["aws.drs", "simulated.aws.drs"], "detail-type": ["DRS Source Server Launch Result"]}
     events.put_rule(Name="launch-results", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="launch-results", Targets=[{"Id": "queue", "Arn": arn}])

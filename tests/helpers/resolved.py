@@ -35,7 +35,7 @@ _NOTHING = object()
 
 def resolved(names: Mapping[str, str] | None = None, **parameters: str) -> dict[str, Any]:
     """The resources by logical id. `names` gives resources' names, which are their logical ids otherwise;
-    `parameters` replace parameters' defaults. Raises KeyError for what nothing is known of."""
+    `parameters` replace parameters' defaults."""
     resolver = _Resolver(names or {}, parameters)
     resources = template()["Resources"].items()
     return {
@@ -89,13 +89,13 @@ class _Resolver:
             return _NOTHING
         if name in self._values:
             return self._values[name]
-        return self._arn(name) if self._types[name] in _REF_IS_ARN else self._names.get(name, name)
+        return self._arn(name) if self._types.get(name) in _REF_IS_ARN else self._names.get(name, name)
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
         return self._arn(logical_id) if attribute == "Arn" else self._names.get(logical_id, logical_id)
 
     def _arn(self, logical_id: str) -> str:
-        # What SAM makes of a function's events is in no template of ours: rules.
+        # What SAM makes of a function's events, rules, is in no template of ours.
         pattern = _ARNS.get(self._types.get(logical_id, ""), "events:{region}:{account}:rule/{name}")
         name = self._names.get(logical_id, logical_id)
         return "arn:aws:" + pattern.format(region=REGION, account=ACCOUNT, name=name)

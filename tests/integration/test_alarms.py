@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import stack
+from tests.helpers.queues import open_queue
 from tests.helpers.template import template
 
 pytestmark = pytest.mark.integration
@@ -30,8 +31,7 @@ def cloudwatch() -> Any:
 def told(cloudwatch: Any) -> Iterator[Any]:
     """`told()` gives what the topic has told since the last call: (alarm, new state)."""
     sqs, sns = stack.client("sqs"), stack.client("sns")
-    queue = sqs.create_queue(QueueName="alarms-told")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue, arn = open_queue(sqs, "alarms-told")
     [topic] = {action for alarm in alarms(cloudwatch).values() for action in alarm["AlarmActions"]}
     subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import create_test_plan_with_servers, start_test_execution, wait_for_status
+from tests.helpers.queues import open_queue
 from tests.helpers.stack import call_api, client, patience
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
@@ -18,23 +19,12 @@ Message = dict[str, Any]
 
 
 class Queue:
-    """A queue that anything of this account may be sent to."""
+    """A queue of what the bus or the topic tells."""
 
     def __init__(self) -> None:
         self._sqs = client("sqs")
         self.name = f"subscriber-{secrets.token_hex(4)}"
-        self._url = self._sqs.create_queue(QueueName=self.name)["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
-        self.arn: str = attributes["QueueArn"]
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
-            "Action": "sqs:SendMessage",
-            "Resource": self.arn,
-            "Condition": {"StringEquals": {"aws:SourceAccount": self.arn.split(":")[4]}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
+        self._url, self.arn = open_queue(self._sqs, self.name)
         self._messages: list[Message] = []
 
     def wait_for(self, what: str, is_it: Callable[[Message], bool], timeout: float = 30) -> Message:
