@@ -113,7 +113,7 @@ types: setup ## mypy, strict
 .PHONY: template
 template: setup ## Validate and lint the templates
 	@sam validate --lint
-	@cfn-lint template.yaml target-account.yaml
+	@cfn-lint --append-rules tools/cfn_rules -t template.yaml target-account.yaml
 
 # Exceptions stand with their reasons in .checkov.yaml. --strict: a package PyPI tells nothing of is a failure, not a pass.
 .PHONY: audit
