@@ -1,5 +1,6 @@
 """The engine's EC2 protects instances from being terminated, for the product and for the simulator of DRS."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,13 +31,13 @@ def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop()
 
 
-def client(service: str, url: str) -> Any:
+def client(service: str, url: str, key: str = "", secret: str = "") -> Any:
     return boto3.client(
         service,
         endpoint_url=url,
         region_name=engine.CREDENTIALS["AWS_DEFAULT_REGION"],
-        aws_access_key_id=engine.CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=engine.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=key or engine.CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=secret or engine.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )
 
 
@@ -106,3 +107,23 @@ def test_what_the_product_protects_no_launch_of_the_simulator_removes(ec2: Any, 
     assert outcomes["i-00000000000000000"].answer is Answer.REFUSED
     assert first in second
     assert (len(second), state_of(ec2, first)) == (2, "running")
+
+
+def test_who_may_only_switch_protection_on_may_not_switch_it_off(engine_url: str, ec2: Any, instance_id: str) -> None:
+    iam = client("iam", engine_url)
+    iam.create_user(UserName="protector")
+    statement = {
+        "Effect": "Allow",
+        "Action": "ec2:ModifyInstanceAttribute",
+        "Resource": "*",
+        "Condition": {"StringEqualsIgnoreCase": {"ec2:Attribute/DisableApiTermination": "true"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="protector", PolicyName="protect", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="protector")["AccessKey"]
+    protector = client("ec2", engine_url, key["AccessKeyId"], key["SecretAccessKey"])
+
+    protector.modify_instance_attribute(InstanceId=instance_id, DisableApiTermination={"Value": True})
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        protector.modify_instance_attribute(InstanceId=instance_id, DisableApiTermination={"Value": False})
+    assert is_protected(ec2, instance_id)
