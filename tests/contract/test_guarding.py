@@ -81,7 +81,7 @@ class TestKey:
             service
             for each in of_type(PLAIN, "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy").values()
             for statement in each["PolicyDocument"]["Statement"]
-            for service in listed(statement["Principal"]["Service"])
+            for service in listed(statement["Principal"].get("Service", []))
         }
 
         assert let_in == senders | {f"logs.{REGION}.amazonaws.com"}
