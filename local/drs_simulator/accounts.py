@@ -39,16 +39,14 @@ class Accounts:
 
     def _ask_sts(self, access_key_id: str) -> str | None:
         try:
-            return str(self._sts(access_key_id).get_caller_identity()["Account"])
-        except ClientError:
-            # An engine that verifies signatures: whoever knows its one secret may ask it whose key that is.
-            pass
-        except BotoCoreError as error:
-            return _unknown(error)
-        try:
-            return str(self._sts("test").get_access_key_info(AccessKeyId=access_key_id)["Account"])
+            try:
+                return str(self._sts(access_key_id).get_caller_identity()["Account"])
+            except ClientError:
+                # An engine that verifies signatures: whoever knows its one secret may ask it whose key that is.
+                return str(self._sts("test").get_access_key_info(AccessKeyId=access_key_id)["Account"])
         except (BotoCoreError, ClientError) as error:
-            return _unknown(error)
+            logger.warning("accounts: STS does not say whose key this is: %s", error)
+            return None
 
     def _sts(self, access_key_id: str) -> Any:
         return botocore.session.get_session().create_client(
@@ -59,7 +57,3 @@ class Accounts:
             aws_secret_access_key="test",  # noqa: S106 - the one secret of every account there
             config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
         )
-
-
-def _unknown(error: Exception) -> None:
-    logger.warning("accounts: STS does not say whose key this is: %s", error)

@@ -94,6 +94,16 @@ def room_for_one_of_three() -> World:
     return world
 
 
+def cancelled_while_a_wave_is_queued() -> World:
+    world = with_plan(wave("first", server(1)), wave("beside", server(2), DependsOn=[]))
+    with mock.patch.object(limits, "MAX_JOBS", 1):
+        execution_id = start(world, "plan")
+        assert world.run(HOURS, lambda: world.show(execution_id)["Waves"][1]["Status"] == "QUEUED")
+        assert world.api("POST", f"/executions/{execution_id}/cancel")[0] == 202
+        assert world.run(12 * HOURS, lambda: "EndTime" in world.show(execution_id))
+    return world
+
+
 def a_drills_instance_outlives_its_clean_up() -> World:
     """Somebody has protected it from termination."""
     world = with_plan(wave("only", server(1)), Cleanup="IMMEDIATE")
@@ -114,6 +124,7 @@ OWN_SCENARIOS = (
     everything_is_listed_and_told,
     two_starts_at_once,
     room_for_one_of_three,
+    cancelled_while_a_wave_is_queued,
     a_drills_instance_outlives_its_clean_up,
 )
 
