@@ -62,7 +62,7 @@ class ReasonForEveryStar(CloudFormationLintRule):  # type: ignore[misc]
 
     id = "E9002"
     shortdesc = "A statement with a * in its resources has a comment above it that says why"
-    description = "The comment stands right above the statement's Sid"
+    description = "The comment stands right above the statement's Sid; in the path of an API a * is a parameter of it"
     tags = ["iam"]  # noqa: RUF012
 
     def match(self, cfn: Template) -> Iterator[RuleMatch]:
@@ -70,9 +70,9 @@ class ReasonForEveryStar(CloudFormationLintRule):  # type: ignore[misc]
         for name, resource in _resources(cfn).items():
             for statement in _statements(resource):
                 above = lines[statement.start_mark.line - 1]  # type: ignore[attr-defined]
-                if any("*" in each for each in _strings(statement.get("Resource"))) and not above.lstrip().startswith(
-                    "#"
-                ):
+                if any(
+                    "*" in each and ":execute-api:" not in each for each in _strings(statement.get("Resource"))
+                ) and not above.lstrip().startswith("#"):
                     yield RuleMatch(["Resources", name], f"{statement.get('Sid')} of {name} has a * and no reason")
 
 
