@@ -92,10 +92,8 @@ reliability: setup ## The same, and what came of it into docs/reliability.md [HI
 	@exec $(PYTHON) -m tests.reliability.report --processes 2 --histories $(or $(HISTORIES),10000)
 
 .PHONY: bench
-bench: setup ## Measure what the project says about speed
-	@for each in benchmarks/*.py; do \
-	  $(PYTHON) -m benchmarks.$$(basename $$each .py) || exit 1; \
-	done
+bench: setup ## Measure what the project says about speed and cost, into docs/performance.md
+	@exec $(PYTHON) -m benchmarks
 
 .PHONY: check
 check: lint types template coverage ## Everything CI runs: lint, types, template and tests with coverage

@@ -30,6 +30,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from benchmarks.page import Section, about, table
+
 SCENARIO = Path(__file__).parents[1] / "local" / "scenarios" / "region-failover.yaml"
 # Of a hundred calls: mostly jobs and their logs, now and then what an orchestrator asks once a launch or a start.
 MIX = {
@@ -290,6 +292,19 @@ def _launched(client: Client, world: World) -> int:
 def _jobs(client: Client, world: World) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = client.ask(world, "DescribeJobs", filters={"jobIDs": list(world.jobs)})["items"]
     return items
+
+
+def section() -> Section:
+    """What docs/performance.md says of it."""
+    result = measure(Load())
+    rows = [{"figure": name, "value": value} for name, value in (versions() | result).items()]
+    return Section(
+        name="simulator_rate",
+        title="The simulator's rate",
+        basis="Wall clock, one run.",
+        text=f"{about(__doc__)}\n\n{table(rows)}",
+        good=bool(result["kept up"]),
+    )
 
 
 def main() -> int:

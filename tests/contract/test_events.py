@@ -232,7 +232,7 @@ class TestTasks:
         seeded.let_pass(15)
         result = invoke(seeded, "check_drs")
 
-        assert (result["outcome"], result["phase"], result["serversLaunching"]) == ("CHECKED", "STARTED", 2)
+        assert (result["outcome"], result["phase"], result["serversLaunching"]) == ("CHECKED", "PENDING", 2)
 
     def test_finish_execution(self, seeded: Orchestrator) -> None:
         assert seeded.drive(EXECUTION_ID)["Status"] == "COMPLETED"

@@ -1,4 +1,4 @@
-"""Suite 2, adaptive polling: 45 s while all is PENDING, 15 s around a transition, 30 s in progress."""
+"""Suite 2, adaptive polling: the phase of an execution, and the wait of 45, 30 or 15 s that follows a poll."""
 
 import pytest
 from hypothesis import given
@@ -53,15 +53,30 @@ def test_detect_execution_phase(waves: list[dict[str, object]], phase: PollingPh
     assert Intervals().of(phase) == seconds
 
 
-def test_a_poll_that_saw_something_move_is_followed_by_the_short_interval() -> None:
-    assert phase_after_poll([ServerStatus.PENDING], moved=True) is STARTED
-    assert phase_after_poll([ServerStatus.IN_PROGRESS], moved=True) is STARTED
+@pytest.mark.parametrize(
+    ("seconds_left", "phase"),
+    [
+        pytest.param([240], PENDING, id="DRS converts"),
+        pytest.param([45], PENDING, id="may end just when the wait of 45 s is over"),
+        pytest.param([44], IN_PROGRESS, id="45 s might be too long"),
+        pytest.param([30], IN_PROGRESS, id="may end just when the wait of 30 s is over"),
+        pytest.param([29], STARTED, id="30 s might be too long"),
+        pytest.param([0], STARTED, id="may end any moment"),
+        pytest.param([240, 0, 35], STARTED, id="the wave that may end first decides"),
+        pytest.param([], IN_PROGRESS, id="no wave is under way"),
+    ],
+)
+def test_the_wait_is_the_longest_that_no_wave_can_end_in(seconds_left: list[int], phase: PollingPhase) -> None:
+    assert phase_after_poll(seconds_left, Intervals()) is phase
 
 
-def test_a_job_that_converts_for_minutes_is_not_polled_as_if_something_were_about_to_happen() -> None:
-    """DRS leaves launchStatus PENDING through conversion: STARTED alone is no transition."""
-    assert phase_after_poll([ServerStatus.STARTED, ServerStatus.STARTED], moved=False) is PENDING
-    assert phase_after_poll([ServerStatus.STARTED, ServerStatus.IN_PROGRESS], moved=False) is IN_PROGRESS
+@given(st.lists(st.integers(0, 100_000), max_size=4))
+def test_no_forecast_makes_a_wait_longer_than_the_longest_step(seconds_left: list[int]) -> None:
+    intervals = Intervals()
+    wait = intervals.of(phase_after_poll(seconds_left, intervals))
+
+    assert wait <= 45
+    assert wait <= max(15, min(seconds_left, default=45))
 
 
 @pytest.mark.parametrize("phase", PollingPhase)

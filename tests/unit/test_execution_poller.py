@@ -80,20 +80,25 @@ class TestWavePolling:
         assert (launched["Status"], launched["PollAttempts"]) == ("LAUNCHED", 1)
         assert (running["Status"], running["PollAttempts"]) == ("IN_PROGRESS", 2)
 
-    @pytest.mark.parametrize(
-        ("stage", "moved_first", "phase"),
-        [("STARTED", "STARTED", "PENDING"), ("IN_PROGRESS", "STARTED", "IN_PROGRESS")],
-    )
-    def test_polls_are_close_after_a_transition_and_wide_while_nothing_moves(
-        self, orchestrator: Orchestrator, simulator: SimulatorControl, stage: str, moved_first: str, phase: str
+    def test_polls_are_wide_until_the_launch_has_lasted_and_close_until_the_wave_ends(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:
-        simulator.hold(True)
+        """The default job's log: LAUNCH_START after 250 s, LAUNCH_END after 530."""
         execution_id = orchestrator.begin(TWO_SERVERS)
-        assert orchestrator.check(execution_id, after=15)["phase"] == "PENDING"
-        simulator.push_jobs(stage)
+        asked = [15, 225, 215, 35, 10]
 
-        assert orchestrator.check(execution_id, after=45)["phase"] == moved_first
-        assert orchestrator.check(execution_id, after=15)["phase"] == phase
+        phases = [orchestrator.check(execution_id, after=seconds)["phase"] for seconds in asked]
+
+        assert phases == ["PENDING", "PENDING", "IN_PROGRESS", "STARTED", "STARTED"]
+
+    def test_a_launch_of_which_the_log_tells_nothing_is_polled_in_the_middle_step(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        execution_id = orchestrator.begin(TWO_SERVERS)
+        simulator.add_fault("throttle", operation="DescribeJobLogItems")
+
+        assert orchestrator.check(execution_id, after=240)["phase"] == "PENDING"
+        assert orchestrator.check(execution_id, after=20)["phase"] == "IN_PROGRESS"
 
     def test_the_phase_inside_a_launch_is_read_from_the_job_log(
         self, orchestrator: Orchestrator, simulator: SimulatorControl

@@ -1,11 +1,11 @@
-"""How long to wait before DRS is asked again: 45 s while all is PENDING, 15 s around a transition, 30 s in progress."""
+"""How long to wait before DRS is asked again: 45 s while nothing can end, 15 s around an end, 30 s in between."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from drs_orchestrator.domain.statuses import ServerStatus, WaveStatus
+from drs_orchestrator.domain.statuses import WaveStatus
 
 _FINAL_WAVES = frozenset(str(status) for status in WaveStatus if status.is_final)
 _FINAL_SERVERS = frozenset({"LAUNCHED", "FAILED", "SKIPPED"})
@@ -47,15 +47,16 @@ def detect_execution_phase(waves: Iterable[Mapping[str, Any]]) -> PollingPhase:
     return _phase(statuses)
 
 
-def phase_after_poll(statuses: Iterable[ServerStatus], moved: bool) -> PollingPhase:
-    """The phase after a poll that saw these servers of unfinished jobs.
+def phase_after_poll(seconds_left: Iterable[int], intervals: Intervals) -> PollingPhase:
+    """The phase of the longest interval that is over before any wave can end; none is open: IN_PROGRESS.
 
-    DRS leaves a server's launchStatus PENDING for up to 14 minutes of conversion while its job is STARTED, so a
-    STARTED server asks for the short interval only around a transition: when this poll saw something move.
+    `seconds_left`: of each wave under way, see `forecast.seconds_left`. So the polls are PENDING's, 45 s apart, while
+    DRS takes snapshots, converts and begins to launch, and STARTED's, 15 s apart, once a wave may end any moment.
     """
-    if moved:
-        return PollingPhase.STARTED
-    return _phase([str(PollingPhase.PENDING if status is ServerStatus.STARTED else status) for status in statuses])
+    soonest = min(seconds_left, default=intervals.progress)
+    if soonest >= intervals.pending:
+        return PollingPhase.PENDING
+    return PollingPhase.IN_PROGRESS if soonest >= intervals.progress else PollingPhase.STARTED
 
 
 def is_poll_due(last_polled: int | None, phase: PollingPhase, now: int, intervals: Intervals) -> bool:

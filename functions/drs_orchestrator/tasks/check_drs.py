@@ -5,6 +5,7 @@ from typing import Any
 
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.backoff import retry_after
+from drs_orchestrator.domain.forecast import seconds_left
 from drs_orchestrator.domain.polling import phase_after_poll
 from drs_orchestrator.domain.records import Execution, ServerProgress, Wave
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
@@ -46,7 +47,11 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     observation = observe_jobs(app, execution)
     waves = close_waves(app, execution, app.executions.waves(execution_id))
     servers = [server for job in observation.jobs if not job.finished for server in job.servers.values()]
-    phase = phase_after_poll([server.status for server in servers], observation.moved)
+    intervals = app.settings.intervals
+    left = seconds_left(
+        observation.jobs, observation.seen, execution.execution_type, app.clock(), unknown=intervals.progress
+    )
+    phase = phase_after_poll(left, intervals)
     trouble = observation.trouble
     troubles = execution.troubles + 1 if trouble else 0
     current = app.executions.heartbeat(

@@ -1,24 +1,25 @@
 """Ask DRS about every active job of an execution and record what it says. Used by the check and the reconciler."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from drs_orchestrator.adapters.drs import Drs, DrsUnavailable
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.job import DrsJob, JobObservation
-from drs_orchestrator.domain.progress import asks_for_instances, observe, unknown_launch_actions
-from drs_orchestrator.domain.records import Execution, Job, JobUpdate
+from drs_orchestrator.domain.progress import Limits, asks_for_instances, observe, unknown_launch_actions
+from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate
 from drs_orchestrator.observability import about, logger
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The active jobs as they now stand, whether anything moved, and what kept DRS from being asked (if anything)."""
+    """The active jobs as they now stand, what was seen of those DRS was asked about, and what kept it from being asked
+    (if anything)."""
 
     jobs: tuple[Job, ...]
-    moved: bool
+    seen: Mapping[JobKey, JobObservation]
     trouble: DrsUnavailable | None
 
 
@@ -30,7 +31,7 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
         if job.job_id and not job.finished:
             by_place[(job.account_id, job.region)].append(job)
     current = {job.key: job for job in jobs}
-    moved = False
+    looks: dict[JobKey, JobObservation] = {}
     trouble: DrsUnavailable | None = None
     for (account_id, region), asked in by_place.items():
         drs = app.drs.at(account_id, region, execution.execution_id)
@@ -42,19 +43,19 @@ def observe_jobs(app: App, execution: Execution) -> Observation:
             logger.warning("DRS unavailable", **about(execution), region=region, reason=str(error))
             continue
         for job in asked:
-            update = _look(app, drs, execution, job, known.get(job.job_id or ""))
+            looks[job.key] = look = _look(app, drs, execution, job, known.get(job.job_id or ""))
+            update = observe(job, look, execution.execution_type, _limits(app, execution), app.clock())
             if not update.changed:
                 continue
-            moved = True
             # A lost race is no loss: whoever was faster saw the same DRS, and the next poll reads its record.
             saved = app.executions.apply(execution, update, app.clock())
             current[job.key] = saved or app.executions.job(execution, job.key)
             if saved:
                 _tell(app, execution, job, update)
-    return Observation(tuple(current.values()), moved, trouble)
+    return Observation(tuple(current.values()), looks, trouble)
 
 
-def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | None) -> JobUpdate:
+def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | None) -> JobObservation:
     log = instances = None
     denied = False
     expects_actions: dict[str, bool | None] = {}
@@ -70,11 +71,14 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
     with _unless_unavailable(app, execution, job):
         for server_id in unknown_launch_actions(job, seen, execution.execution_type):
             expects_actions[server_id] = drs.expects_launch_actions(server_id)
+    return JobObservation(seen, log, instances, expects_actions, denied)
+
+
+def _limits(app: App, execution: Execution) -> Limits:
     limits = app.settings.limits
     if execution.launch_actions_timeout is not None:
         limits = replace(limits, launch_actions=execution.launch_actions_timeout)
-    observation = JobObservation(seen, log, instances, expects_actions, denied)
-    return observe(job, observation, execution.execution_type, limits, app.clock())
+    return limits
 
 
 @contextmanager
