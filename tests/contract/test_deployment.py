@@ -45,7 +45,7 @@ class TestParameters:
             ("DrsEndpointUrl", "drs.example.com"),
             ("TargetRoleName", "a role"),
             ("PendingIntervalSeconds", "0"),
-            ("MaxPollsPerDriver", "2001"),
+            ("MaxPollsPerDriver", "1001"),
             ("ReconcilerScheduleState", "OFF"),
             ("NotificationEmail", "nobody"),
             ("LogRetentionDays", "8"),

@@ -10,6 +10,7 @@ import heapq
 import importlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -181,6 +182,8 @@ class World:
         self.drivers: dict[str, Driver] = {}
         self.points: list[str] = []
         self.invocations: dict[str, int] = {}
+        # How often each driver entered each state.
+        self.entered: Counter[tuple[str, str]] = Counter()
         self.invoked: list[Invocation] = []
         # What of the functions' roles was made use of.
         self.used: set[Grant] = set()
@@ -332,9 +335,13 @@ class World:
 
     def start_driver(self, name: str, state: dict[str, Any]) -> None:
         """Run the state machine on this input."""
-        driver = Driver(name, state, walk(_definition(), state, self.random.random, name=name))
+        steps = walk(_definition(), state, self.random.random, lambda entered: self._enter(name, entered), name)
+        driver = Driver(name, state, steps)
         self.drivers[name] = driver
         self.at(0.1, lambda: self._go_on(driver, None))
+
+    def _enter(self, driver: str, state: str) -> None:
+        self.entered[driver, state] += 1
 
     def running_drivers(self) -> list[str]:
         return [driver.name for driver in self.drivers.values() if driver.status == "RUNNING"]

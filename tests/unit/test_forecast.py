@@ -77,6 +77,16 @@ def test_servers_that_are_settled_are_waited_for_no_more() -> None:
     assert left((job(*servers), launches(600, 230))) == [SHORTEST_LAUNCH - 230]
 
 
+def test_a_server_that_tells_nothing_does_not_hide_one_that_may_end_the_wave() -> None:
+    """One launched long ago and waits for the job's end, or its launch takes for ever: the other decides."""
+    waits, overdue = in_status(LAUNCHED, NOW - LATEST_ACTIONS - 1), in_status(IN_PROGRESS)
+    other = in_status(IN_PROGRESS)
+
+    assert left((job(waits, other), launches(3600, 240)), execution_type=ExecutionType.RECOVERY) == [0]
+    assert left((job(overdue, other), launches(LATEST_LAUNCH + 1, 240))) == [0]
+    assert left((job(overdue, other), launches(LATEST_LAUNCH + 1, 100))) == [SHORTEST_LAUNCH - 100]
+
+
 def test_launch_actions_may_end_any_moment_until_they_are_overdue() -> None:
     recovery = ExecutionType.RECOVERY
     soon, late = in_status(LAUNCHED, NOW - LATEST_ACTIONS), in_status(LAUNCHED, NOW - LATEST_ACTIONS - 1)

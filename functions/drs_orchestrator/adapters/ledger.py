@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.table import client, pack, put_if, query, succeeds, unpack
-from drs_orchestrator.domain.history import Event, seal
+from drs_orchestrator.domain.history import Event, Head, seal
+from drs_orchestrator.domain.notices import notice_type
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.errors import ServiceBusy
 from drs_orchestrator.observability import about, logger
@@ -52,6 +53,8 @@ class Ledger:
     def __init__(self, table_name: str) -> None:
         self.table_name = table_name
         self.dynamodb = client()
+        # The execution whose history was last written here, as far as its head goes.
+        self._last: Execution | None = None
 
     def get(self, key: dict[str, str]) -> dict[str, Any] | None:
         """One record as plain dictionary."""
@@ -155,30 +158,44 @@ class Ledger:
         False when a condition did not hold. Another entry that came first is no such condition: the entry is sealed
         again behind it.
         """
-        execution_id = execution.execution_id
-        head = execution.head
+        execution_id, current = execution.execution_id, self._with_latest_head(execution)
         for _ in range(_TRIES):
+            head = current.head
             header, entries = replace(change, only_if={"Status": ..., **change.only_if}), []
             if event:
                 entry = seal(execution_id, head, event)
                 entries.append(self.put(items.history_entry(execution_id, entry)))
-                head_after = {"HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]}
-                moved = {"MovedTime": event.time} if event.is_progress else {}
+                noted: dict[str, Any] = {"HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]}
+                if event.is_progress:
+                    noted["MovedTime"] = event.time
+                if _is_published_with(current, entry):
+                    noted["Published"] = entry["Number"]
                 header = replace(
                     header,
-                    set={**change.set, **head_after, **moved},
+                    set={**change.set, **noted},
                     only_if={**header.only_if, "HistoryCount": head.count or None},
                 )
             update = self.update(items.header_key(execution_id), header)
             fate = self.transact([{"Update": update}, *writes, *entries])
             if fate is Fate.DONE:
+                if event:
+                    published = noted.get("Published", current.published)
+                    self._last = replace(current, head=Head(entry["Number"], entry["Hash"]), published=published)
                 _log_step(execution, change)
                 return True
-            current = self.header(execution_id)
-            if current is None or (fate is Fate.REFUSED and current.head == head):
+            found = self.header(execution_id)
+            if found is None or (fate is Fate.REFUSED and found.head == head):
                 return False
-            head = current.head
+            current = found
         raise ServiceBusy(f"The record of {execution_id} is being changed by too many at once; try again.")
+
+    def _with_latest_head(self, execution: Execution) -> Execution:
+        """One task writes several entries on one reading of the header: the next one goes behind what it wrote itself,
+        for each attempt behind an older entry is refused and has its price all the same."""
+        last = self._last
+        if last and last.execution_id == execution.execution_id and last.head.count > execution.head.count:
+            return replace(execution, head=last.head, published=last.published)
+        return execution
 
     def transact(self, writes: list[dict[str, Any]]) -> Fate:
         """All of the writes or none of them."""
@@ -203,6 +220,13 @@ class Ledger:
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
             for future in [pool.submit(write, thing) for thing in things]:
                 future.result()
+
+
+def _is_published_with(execution: Execution, entry: Mapping[str, Any]) -> bool:
+    """Whether nothing is left to announce once the entry is written: no event is made of it, and all before it are out.
+    What comes after the end is left to who closes the outbox."""
+    up_to_date = execution.published == execution.head.count
+    return up_to_date and not execution.status.is_final and notice_type(entry) is None
 
 
 def _log_step(execution: Execution, change: Change) -> None:

@@ -5,7 +5,7 @@ LAUNCH_START to LAUNCH_END in the job's log, and 993 s to the latest LAUNCH_FAIL
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from drs_orchestrator.domain.job import JobObservation, LogEvent
 from drs_orchestrator.domain.progress import is_settled
@@ -28,38 +28,35 @@ def seconds_left(
 ) -> list[int]:
     """Of each wave with unfinished jobs: the seconds until its end at the earliest, 0 when it may come any moment.
 
-    `seen`: what was seen of the jobs just now, whoever could not be asked left out. `unknown` is what counts for a
-    server in launch of which the log says nothing, and for one that is overdue.
+    `seen`: what was seen of the jobs just now, those that could not be asked about left out. A server that is overdue,
+    or in launch and the log says nothing of it, tells nothing; a wave that has no others has `unknown` left.
     """
-    waves: dict[int, int] = defaultdict(int)
+    waves: dict[int, list[int]] = defaultdict(list)
     for job in jobs:
         if not job.finished:
             look = seen.get(job.key)
-            left = _job_left(job, (look.log if look else None) or (), execution_type, now, unknown)
-            waves[job.key.wave] = max(waves[job.key.wave], left)
-    return list(waves.values())
+            waves[job.key.wave] += _servers_left(job, (look.log if look else None) or (), execution_type, now)
+    return [max(servers, default=unknown) for servers in waves.values()]
 
 
-def _job_left(job: Job, log: Sequence[LogEvent], execution_type: ExecutionType, now: int, unknown: int) -> int:
+def _servers_left(job: Job, log: Sequence[LogEvent], execution_type: ExecutionType, now: int) -> Iterator[int]:
     began = {event.source_server_id: int(event.time) for event in log if event.event == "LAUNCH_START"}
-    return max(
-        (
-            _server_left(job, server, began.get(server_id), now, unknown)
-            for server_id, server in job.servers.items()
-            if not is_settled(server, execution_type)
-        ),
-        default=0,
-    )
+    for server_id, server in job.servers.items():
+        if not is_settled(server, execution_type):
+            left = _server_left(job, server, began.get(server_id), now)
+            if left is not None:
+                yield left
 
 
-def _server_left(job: Job, server: ServerProgress, launch_began: int | None, now: int, unknown: int) -> int:
+def _server_left(job: Job, server: ServerProgress, launch_began: int | None, now: int) -> int | None:
+    """None when nothing is known."""
     if server.launched_time is not None:
         # What is awaited are its launch actions, or only the job's own end.
-        return 0 if now - server.launched_time <= LATEST_ACTIONS else unknown
+        return 0 if now - server.launched_time <= LATEST_ACTIONS else None
     if server.status is ServerStatus.FAILED or job.end_time is not None:
         # Only the reason is missing, or the grace after the job's end is running.
         return 0
     if launch_began is None:
-        return unknown if server.status is ServerStatus.IN_PROGRESS else SHORTEST_LAUNCH
+        return None if server.status is ServerStatus.IN_PROGRESS else SHORTEST_LAUNCH
     lasted = now - launch_began
-    return max(SHORTEST_LAUNCH - lasted, 0) if lasted <= LATEST_LAUNCH else unknown
+    return max(SHORTEST_LAUNCH - lasted, 0) if lasted <= LATEST_LAUNCH else None
