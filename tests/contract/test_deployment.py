@@ -45,7 +45,7 @@ class TestParameters:
             ("DrsEndpointUrl", "drs.example.com"),
             ("TargetRoleName", "a role"),
             ("PendingIntervalSeconds", "0"),
-            ("MaxPollsPerDriver", "1001"),
+            ("MaxPollsPerDriver", "901"),
             ("ReconcilerScheduleState", "OFF"),
             ("NotificationEmail", "nobody"),
             ("LogRetentionDays", "8"),

@@ -142,7 +142,7 @@ class History:
         self.random = Random(f"history/{self.seed}")
         self.trouble = self.random.choice([0.3, 1.0, 3.0]) * HOUR
         interference = Trouble(Random(f"trouble/{self.seed}"), Odds.draw(self.random), 1e12)
-        parameters = {"MaxPollsPerDriver": self.random.choice(["2", "7", "1000", "1000"])}
+        parameters = {"MaxPollsPerDriver": self.random.choice(["2", "7", "900", "900"])}
         self.world = World(interference, self.seed, **parameters)
         interference.world = self.world
         interference._until = self.world.now + self.trouble
