@@ -113,11 +113,11 @@ server, and polls that cost the same however many servers have ended.
 - A poll in which nothing moved costs one write unit, whatever has ended before it.
 - Six units a server: yes for a drill. Its lock is put and removed, its record laid out and changed three times. A
   recovery changes it once more, when its launch actions are over.
-- Four units a poll: **no**. A poll that saw a server move writes the history's entry and the job's record in one
-  transaction, each unit of which counts twice, and the job's record holds the progress of all its servers: 4 KB for
-  fifty. In a job whose servers move one by one that is most polls. Without the progress in that record, each poll would
-  have to read all servers' records; outside of the transaction, a crash could lose an entry of the history or write it
-  twice. Neither is worth what it would save: all write units together are a tenth of the bill, state transitions most.
+- Four units a poll: **no**. A poll that saw a server move writes the history's entry, the execution's header and the
+  job's record in one transaction, each unit of which counts twice, and the job's record holds the progress of all its
+  servers: 4 KB for fifty. In a job whose servers move one by one, nine polls of ten see one move. That transaction
+  alone takes six units however small the record is, so four are out of reach while nothing of the history may be lost.
+  The record was left readable rather than packed: write units are a tenth of the bill, state transitions the rest.
 
 Prices are the public ones for us-east-1. Not in it: API Gateway, logs and metrics, and DRS and EC2 themselves."""
 

@@ -294,3 +294,63 @@ class TestCost:
             orchestrator.check(execution_id, after=45)
 
         assert bus.asked == asked
+
+    def test_what_nobody_is_told_of_is_published_with_its_own_write(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        orchestrator.add_servers(ONE)
+        bus = give_bus(orchestrator.app, UnsteadyBus(100))
+        execution_id = orchestrator.begin(plan(wave("a", ONE)))
+        before = orchestrator.app.executions.get(execution_id)
+        asked = bus.asked
+
+        def unwanted(*_: Any) -> None:
+            raise AssertionError("nobody is to be told that a server has STARTED")
+
+        monkeypatch.setattr(orchestrator.app.executions, "mark_published", unwanted)
+        orchestrator.check(execution_id, after=15)
+        after = orchestrator.app.executions.get(execution_id)
+
+        assert before
+        assert after
+        assert after.head.count == before.head.count + 1
+        assert after.published == after.head.count
+        assert bus.asked == asked
+
+    def test_what_is_not_announced_yet_is_not_passed_over_for_what_nobody_is_told_of(
+        self, orchestrator: Orchestrator
+    ) -> None:
+        orchestrator.add_servers(ONE)
+        bus = give_bus(orchestrator.app, UnsteadyBus(0))
+        execution_id = orchestrator.begin(plan(wave("a", ONE)))
+        orchestrator.check(execution_id, after=15)
+        waiting = orchestrator.app.executions.get(execution_id)
+        bus.capacity = 100
+        orchestrator.check(execution_id, after=45)
+
+        assert waiting
+        assert waiting.published < waiting.head.count
+        assert [notice.number for notice in bus.taken] == [1]
+
+    def test_several_entries_of_one_task_are_written_at_the_first_attempt(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each attempt behind an entry that is not the last one any more would be refused, and paid for."""
+        orchestrator.add_servers(ONE, TWO, THREE)
+        waves = [wave(name, server, DependsOn=[]) for name, server in (("a", ONE), ("b", TWO), ("c", THREE))]
+        execution_id = orchestrator.begin(plan(*waves))
+        table = orchestrator.app.executions._dynamodb
+        attempts, transact = [], table.transact_write_items
+
+        def counted(**arguments: Any) -> Any:
+            attempts.append(arguments)
+            return transact(**arguments)
+
+        monkeypatch.setattr(table, "transact_write_items", counted)
+        before = orchestrator.app.executions.get(execution_id)
+        orchestrator.check(execution_id, after=15)
+        after = orchestrator.app.executions.get(execution_id)
+
+        assert before
+        assert after
+        assert after.head.count - before.head.count == len(attempts) == 3
