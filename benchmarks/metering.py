@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from tests.helpers.dynamodb import Item
 from tests.helpers.template import template
-from tests.reliability.dynamodb_fake import Item
 from tests.reliability.world import EXECUTION_TABLE, REGION, AwsCall, Invocation, World, virtual_aws
 from tests.statemachine.reading import EVENTS, states
 
