@@ -27,8 +27,11 @@ DECIDED = ("Launch Ready Waves", "Wait For A Decision")
 CLEAN_UP = ("Clean Up Drill", "Wait For Termination", "Clean Up Drill")
 UNPROTECTED = ("Protect Instances", "Wait For EC2", "Protect Instances")
 HELD_BACK = ("Wait For DRS Capacity", "Launch Ready Waves")
-# From StartRecovery on: snapshots are taken, disks converted, instances launched; a transition between each two.
-LAUNCH = ("Launch Ready Waves", *TRANSITION, *PENDING, *TRANSITION, *PENDING, *TRANSITION, *PROGRESS)
+# From StartRecovery on: the job begins; nothing can end while snapshots are taken, disks converted and launches have
+# just begun; then the end may come any moment.
+BEGINS = ("Launch Ready Waves", *TRANSITION)
+GOES_ON = (*PENDING, *TRANSITION)
+LAUNCH = (*BEGINS, *GOES_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ PATHS = (
         "a recovery with launch actions",
         ONE_WAVE,
         (
-            *("Prepare Execution", *LAUNCH, *TRANSITION, *PROGRESS),
+            *("Prepare Execution", *LAUNCH),
             *("Protect Instances", "Finish Execution", "Execution Completed"),
         ),
         execution_type="RECOVERY",
@@ -150,18 +153,32 @@ PATHS = (
     Path(
         "DRS throttles the launch",
         ONE_SERVER,
-        ("Prepare Execution", "Launch Ready Waves", *HELD_BACK, *LAUNCH[1:], "Finish Execution", "Execution Completed"),
+        (
+            "Prepare Execution",
+            "Launch Ready Waves",
+            *HELD_BACK,
+            *TRANSITION,
+            *GOES_ON,
+            "Finish Execution",
+            "Execution Completed",
+        ),
         faults=({"fault": "throttle", "operation": "StartRecovery", "count": 2},),
     ),
     Path(
         "DRS throttles the polls",
         ONE_SERVER,
         (
-            *("Prepare Execution", "Launch Ready Waves", *TRANSITION, *UNANSWERED, *LAUNCH[1:]),
+            *("Prepare Execution", *BEGINS, *UNANSWERED, *GOES_ON),
             *("Finish Execution", "Execution Completed"),
         ),
         # Two of them meet pre-flight, which starts all the same; the rest are the first check's attempts.
         faults=({"fault": "throttle", "operation": "DescribeJobs", "count": 6},),
+    ),
+    Path(
+        "a launch of which the log tells nothing",
+        ONE_SERVER,
+        ("Prepare Execution", *BEGINS, *PENDING, *PROGRESS, "Finish Execution", "Execution Completed"),
+        faults=({"fault": "error", "operation": "DescribeJobLogItems", "code": "AccessDeniedException"},),
     ),
     Path(
         "DRS refuses the launch",

@@ -78,6 +78,8 @@ def test_a_driver_leaves_as_many_events_as_the_history_limit_is_reckoned_with(en
 
 
 def test_each_wait_lasts_as_long_as_the_template_says(engine: SecondEngine) -> None:
+    # The launch begins 204 s before a poll, so that the next is 30 s later: 36 s are left of the shortest there is.
+    engine.orchestrator.simulator.use_profile({"name": "ten seconds later", "conversion_start": 62.0})
     engine.orchestrator.add_servers(WEB)
     driver = f"{engine.orchestrator.start(ONE_SERVER)}-g1"
     engine.run()
@@ -178,7 +180,7 @@ class TestDrivers:
         assert len(orchestrator.simulator.calls("StartRecovery")) == 1
 
     def test_a_driver_hands_over_and_its_successors_launch_nothing_again(self, engine_with: EngineOf) -> None:
-        engine = engine_with(MaxPollsPerDriver="10")
+        engine = engine_with(MaxPollsPerDriver="8")
         orchestrator = engine.orchestrator
         orchestrator.simulator.use_profile("fast-mode")
         orchestrator.add_servers(DATABASE, WEB)
@@ -192,7 +194,7 @@ class TestDrivers:
         assert len(drivers) > 2
         assert {order[-2:] for order in orders[:-1]} == {("Hand Over", "Handed Over")}
         assert orders[-1][-2:] == ("Finish Execution", "Execution Completed")
-        assert all(states_entered(engine.history(driver)).count("Check DRS") <= 10 for driver in drivers)
+        assert all(states_entered(engine.history(driver)).count("Check DRS") <= 8 for driver in drivers)
         assert len(orchestrator.simulator.calls("StartRecovery")) == 2
 
     def test_a_driver_can_hand_over_while_its_launch_is_held_back(self, engine_with: EngineOf) -> None:
