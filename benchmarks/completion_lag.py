@@ -18,10 +18,13 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.page import Section, about, print_section, table
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from drs_simulator.profiles import FAST_MODE, LINUX_2, SERVERS_25, WINDOWS_2, WINDOWS_LATE_FAILURE, Profile
 from drs_simulator.timeline import ACTION_END, COMPLETE, is_end
 from drs_simulator.worlds import Job
-from tests.reliability.world import ACCOUNT, REGION, World, virtual_aws
+from tests.helpers.resolved import ACCOUNT, REGION
+from tests.reliability.world import World, virtual_aws
 
 # The captured jobs, one line each, and how many servers they had. 533 s and 539 s are the same timeline twice.
 JOBS = ((LINUX_2, 2), (LINUX_2, 2), (WINDOWS_2, 2), (WINDOWS_LATE_FAILURE, 2), (SERVERS_25, 25), (FAST_MODE, 2))
@@ -139,7 +142,9 @@ def _start(world: World, draws: Sequence[Draw], execution_type: str) -> str:
         servers = [{"SourceServerId": server, "Impact": "OPTIONAL"} for server in ids]
         waves.append({"WaveName": f"wave-{number}", "Region": REGION, "Servers": servers, **after})
     world.api("PUT", "/plans/lag", {"PlanId": "lag", "Name": "Completion lag", "Waves": waves})
-    status, answer = world.api("POST", "/executions", {"PlanId": "lag", "ExecutionType": execution_type})
+    status, answer = world.api(
+        "POST", STARTS[ExecutionType(execution_type)], {"PlanId": "lag", "ExecutionType": execution_type}
+    )
     if status != 202:
         raise RuntimeError(f"the start was answered {status}: {answer}")
     return str(answer["executionId"])

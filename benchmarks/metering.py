@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from drs_orchestrator.domain.routes import STARTS
+from drs_orchestrator.domain.statuses import ExecutionType
 from tests.helpers.dynamodb import Item
+from tests.helpers.resolved import REGION
 from tests.helpers.template import template
-from tests.reliability.world import EXECUTION_TABLE, REGION, AwsCall, Invocation, World, virtual_aws
+from tests.reliability.roles import EXECUTION_TABLE
+from tests.reliability.world import AwsCall, Invocation, World, virtual_aws
 from tests.statemachine.reading import EVENTS, states
 
 # Of so many checks, one is watched for the memory it takes.
@@ -42,7 +46,9 @@ def executed(load: Load) -> Iterator["MeteredWorld"]:
         world.simulator.use_profile(load.profile)
         plan = {"PlanId": "load", "Name": "Load", "Waves": [_wave(world, load, number) for number in range(load.waves)]}
         world.api("PUT", "/plans/load", plan)
-        status, answer = world.api("POST", "/executions", {"PlanId": "load", "ExecutionType": load.execution_type})
+        status, answer = world.api(
+            "POST", STARTS[ExecutionType(load.execution_type)], {"PlanId": "load", "ExecutionType": load.execution_type}
+        )
         if status != 202:
             raise RuntimeError(f"the start was answered {status}: {answer}")
         statuses = world.records.executions[answer["executionId"]]
@@ -122,9 +128,9 @@ class MeteredWorld(World):
             self.polls.append(Counter(asked | {"calls": called, "write units": self.all_write_units - before}))
         return result
 
-    def _answer(self, client: Any, call: AwsCall) -> Any:
+    def _answer(self, call: AwsCall) -> Any:
         self.calls[call.service, call.operation] += 1
-        return super()._answer(client, call)
+        return super()._answer(call)
 
     def _written(self, table: str, old: Item | None, new: Item | None) -> None:
         self._writes.append((table, old, new))
