@@ -53,8 +53,8 @@ class Ledger:
     def __init__(self, table_name: str) -> None:
         self.table_name = table_name
         self.dynamodb = client()
-        # The execution whose history was last written here, as far as its head goes.
-        self._last: Execution | None = None
+        # The reading of a header that an entry was last written on, and the same with the head as it is since.
+        self._last: tuple[Execution, Execution] | None = None
 
     def get(self, key: dict[str, str]) -> dict[str, Any] | None:
         """One record as plain dictionary."""
@@ -180,7 +180,8 @@ class Ledger:
             if fate is Fate.DONE:
                 if event:
                     published = noted.get("Published", current.published)
-                    self._last = replace(current, head=Head(entry["Number"], entry["Hash"]), published=published)
+                    head = Head(entry["Number"], entry["Hash"])
+                    self._last = execution, replace(current, head=head, published=published)
                 _log_step(execution, change)
                 return True
             found = self.header(execution_id)
@@ -192,10 +193,7 @@ class Ledger:
     def _with_latest_head(self, execution: Execution) -> Execution:
         """One task writes several entries on one reading of the header: the next one goes behind what it wrote itself,
         for each attempt behind an older entry is refused and has its price all the same."""
-        last = self._last
-        if last and last.execution_id == execution.execution_id and last.head.count > execution.head.count:
-            return replace(execution, head=last.head, published=last.published)
-        return execution
+        return self._last[1] if self._last and self._last[0] is execution else execution
 
     def transact(self, writes: list[dict[str, Any]]) -> Fate:
         """All of the writes or none of them."""
