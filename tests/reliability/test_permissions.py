@@ -44,6 +44,23 @@ class OneMoreStart(Interference):
         return answer
 
 
+class EndedByAnother(Interference):
+    """Before a check announces the end of its wave, the execution is ended by somebody who dies before telling it."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+
+    def carry_out(self, call: AwsCall, perform: Callable[[], Any]) -> Any:
+        world, function = self.world, call.invocation.function if call.invocation else ""
+        if world and function == "FinishExecutionFunction" and call.service == "events":
+            world.kill(call)
+        is_heartbeat = call.operation == "UpdateItem" and "#DriverRounds" in call.params["UpdateExpression"]
+        if world and function == "CheckDrsFunction" and is_heartbeat:
+            execution_id = call.params["Key"]["ExecutionId"]["S"]
+            world.try_invoke("FinishExecutionFunction", {"executionId": execution_id, "generation": 1})
+        return perform()
+
+
 def with_plan(*waves: dict[str, Any], interference: Interference | None = None, **fields: Any) -> World:
     """A world with a plan of these waves, named `plan`, whose servers are there."""
     world = World(interference)
@@ -120,7 +137,19 @@ def a_drills_instance_outlives_its_clean_up() -> World:
     return world
 
 
+def ended_while_a_check_was_under_way() -> World:
+    """The check announces the end in the other's place and takes the outbox away."""
+    interference = EndedByAnother()
+    world = with_plan(wave("only", server(1)), interference=interference)
+    execution_id = start(world, "plan")
+    assert world.run(HOURS, lambda: world.show(execution_id)["Status"] == "POLLING")
+    interference.world = world
+    assert world.run(12 * HOURS, lambda: "EndTime" in world.show(execution_id))
+    return world
+
+
 OWN_SCENARIOS = (
+    ended_while_a_check_was_under_way,
     everything_is_listed_and_told,
     two_starts_at_once,
     room_for_one_of_three,
