@@ -83,7 +83,8 @@ def embedded_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     url = f"http://127.0.0.1:{port}"
     environment = engine.environment(folder, port, wait_scale=0, lambda_concurrency=1)
     server = Server("engine", folder)
-    server.start(engine.COMMAND, environment | {"SFN_MOCK_CONFIG": str(MOCK_CONFIG)})
+    # No permission is asked for: every task is mocked, and the machine has no role.
+    server.start(engine.COMMAND, environment | {"AUTH": "false", "SFN_MOCK_CONFIG": str(MOCK_CONFIG)})
     try:
         server.wait_until(lambda: engine.is_ready(url), engine.START_SECONDS)
         yield client(url)
