@@ -18,7 +18,7 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from embedded.sam import Project, program
-from tests.helpers.orchestrator import REGION, Orchestrator, aws
+from tests.helpers.orchestrator import REGION, Orchestrator, aws, keep_tables_at_moto
 from tests.helpers.samples import EVENTS, FOLDER, FUNCTIONS, folder_of, invoke, seed
 from tests.helpers.simulator import SimulatorControl, running_simulator
 from tests.helpers.template import PROJECT_ROOT
@@ -61,6 +61,8 @@ def deployment(drs: SimulatorControl) -> Iterator[Orchestrator]:
     drs.reset()
     with aws():
         orchestrator = Orchestrator(drs)
+        # A container calls moto's server: what it is to find there has to be there.
+        keep_tables_at_moto()
         orchestrator.now = int(time.time())
         drs.step(orchestrator.now)
         topic = boto3.client("sns").create_topic(Name="notifications")["TopicArn"]
