@@ -16,7 +16,6 @@ from drs_orchestrator.domain.routes import type_of_path
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.errors import InvalidRequest, NotFound, OrchestratorError, PayloadTooLarge, ServiceBusy
 from drs_orchestrator.observability import invocation, logger
-from drs_orchestrator.report_page.page import report_page
 from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.keep_to_route import keep_start_to_route, keep_to_route
 from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
@@ -97,6 +96,9 @@ def _show_report(execution_id: str) -> Response[str]:
     report = show_report(app(), unquote(execution_id))
     if wanted == "json":
         return _answer(200, report)
+    # Imported when somebody wants the page: each start of the API would pay for it.
+    from drs_orchestrator.report_page.page import report_page
+
     return Response(200, "text/html; charset=utf-8", report_page(report))
 
 

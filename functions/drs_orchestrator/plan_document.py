@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import chain, islice
-from typing import Any, cast
-
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
+from typing import TYPE_CHECKING, Any, cast
 
 from drs_orchestrator.domain.plan import Fault, find_faults, suggestion
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
 
 MAX_FAULTS = 500
 """How many faults are listed: a megabyte of nonsense has more than anybody can read or a response can hold."""
@@ -50,15 +50,18 @@ def plan_schema() -> Mapping[str, Any]:
     return schema
 
 
-def _pattern(_: Validator, pattern: str, instance: object, __: object) -> Iterator[ValidationError]:
-    # In a JSON Schema `$` is the end of the text; Python's would let one newline pass after it.
-    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
-        yield ValidationError("")
-
-
 @cache
-def _validator() -> Validator:
-    validator: type[Validator] = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+def _validator() -> "Validator":
+    # Imported when a plan is there to be looked at: few calls of the API bring one, and each start would pay for it.
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def pattern(_: "Validator", pattern: str, instance: object, __: object) -> Iterator[ValidationError]:
+        # In a JSON Schema `$` is the end of the text; Python's would let one newline pass after it.
+        if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+            yield ValidationError("")
+
+    validator: type[Validator] = extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
     return validator(plan_schema())
 
 
@@ -82,7 +85,7 @@ def _schema_faults(document: Any) -> Iterator[Fault]:
         yield from _explain(error)
 
 
-def _explain(error: ValidationError) -> Iterator[Fault]:
+def _explain(error: "ValidationError") -> Iterator[Fault]:
     """jsonschema's own messages quote the whole instance; ours are built from the schema's descriptions."""
     pointer = "".join(f"/{_escaped(part)}" for part in error.absolute_path)
     schema = cast("Mapping[str, Any]", error.schema)
