@@ -45,7 +45,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
         return dict(_SUPERSEDED)
     execution = settle_overdue_question(app, execution)
     observation = observe_jobs(app, execution)
-    waves = close_waves(app, execution, app.executions.waves(execution_id))
+    waves = close_waves(app, execution, app.executions.waves(execution_id), observation.jobs)
     servers = [server for job in observation.jobs if not job.finished for server in job.servers.values()]
     intervals = app.settings.intervals
     left = seconds_left(

@@ -1,6 +1,6 @@
 """Close the waves whose jobs are finished, and wind down those that are not to be launched, or not any further."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from drs_orchestrator.bootstrap import App
@@ -9,10 +9,13 @@ from drs_orchestrator.domain.statuses import ServerStatus, WaveStatus
 from drs_orchestrator.domain.waves import ended_wave, next_waves, stop_reason
 
 
-def close_waves(app: App, execution: Execution, waves: Sequence[Wave]) -> list[Wave]:
-    """The waves as they stand afterwards."""
+def close_waves(app: App, execution: Execution, waves: Sequence[Wave], seen: Iterable[Job] = ()) -> list[Wave]:
+    """The waves as they stand afterwards; a wave with an unfinished job among those just `seen` is not looked into."""
+    busy = {job.key.wave for job in seen if not job.finished}
     begun = (WaveStatus.QUEUED, WaveStatus.LAUNCHING)
-    closed = [_close(app, execution, wave) if wave.status in begun else wave for wave in waves]
+    closed = [
+        _close(app, execution, wave) if wave.status in begun and wave.index not in busy else wave for wave in waves
+    ]
     reasons = {wave.name: wave.status_reason or "" for wave in next_waves(closed, execution).skipped}
     if execution.stop:
         # An operator's word also holds back what is left to launch of a wave that has begun.

@@ -1,0 +1,201 @@
+"""How much memory does each function need for the largest plan there may be?
+
+Three thousand servers in six Regions, five hundred each, are drilled: every run of a function is a fresh process that
+imports the shipped handler, is given its event and answers, as the state machine would have it. DynamoDB, Step
+Functions, EventBridge and SNS are moto's server, DRS is the simulator, both outside of what is measured. All servers
+move between two checks, so no check has more to do. What is taken down is the most memory that was resident
+(VmHWM of /proc), which is what Lambda calls Max Memory Used but for its own runtime.
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from benchmarks.cold_start import environment
+from benchmarks.page import Section, about, print_section, table
+from tests.helpers.simulator import SimulatorControl, running_simulator
+from tests.helpers.template import PROJECT_ROOT, create_table
+from tests.statemachine.functions import functions
+
+REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1")
+SERVERS_A_REGION = 500
+# Of a function's memory; the rest is for what a runtime takes that was not measured, and for growth.
+WANTED = 0.5
+
+_EXECUTION_TABLE, _PLAN_TABLE, _BUS, _NAME = "executions", "plans", "announcements", "drs-orchestrator-recovery"
+_DEFINITION = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+_SAMPLES = PROJECT_ROOT / "events"
+
+# The last line it prints is ours; functions print metrics and log lines of their own.
+_RUN = """
+import importlib, json, re, sys
+from pathlib import Path
+from types import SimpleNamespace
+context = SimpleNamespace(function_name="f", memory_limit_in_mb=512, invoked_function_arn="a", aws_request_id="r")
+result = importlib.import_module(sys.argv[1]).handler(json.load(sys.stdin), context)
+[peak] = re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print()
+print(json.dumps([int(peak), result]))
+"""
+
+
+@dataclass(slots=True)
+class Functions:
+    """The functions, each run in a process of its own; what the hungriest run of each took, in kB."""
+
+    variables: dict[str, str]
+    peaks: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    hungriest: dict[str, str] = field(default_factory=dict)
+
+    def run(self, name: str, event: dict[str, Any], what: str = "") -> Any:
+        """The result. Raises CalledProcessError when the handler raises."""
+        module = functions()[name]["Handler"].rpartition(".")[0]
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, module],
+            env={"PATH": os.environ["PATH"], **self.variables},
+            input=json.dumps(event),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        peak, result = json.loads(done.stdout.splitlines()[-1])
+        if peak > self.peaks[name]:
+            self.peaks[name], self.hungriest[name] = peak, what
+        return result
+
+    def api(self, method: str, path: str, body: object = None, query: dict[str, str] | None = None) -> Any:
+        """The parsed body of the answer. Raises RuntimeError when it is an error."""
+        event = json.loads((_SAMPLES / "api.get_plan.json").read_text())
+        event |= {"httpMethod": method, "path": path, "resource": path, "queryStringParameters": query}
+        event |= {"body": None if body is None else json.dumps(body)}
+        answer = self.run("ApiFunction", event, f"{method} {path.rpartition('/')[2] if query else path[:12]}")
+        if answer["statusCode"] >= 300:
+            raise RuntimeError(f"{method} {path} was answered {answer['statusCode']}: {answer['body'][:500]}")
+        return json.loads(answer["body"]) if answer["body"].startswith("{") else answer["body"]
+
+
+@contextmanager
+def _services() -> Iterator[tuple[Functions, SimulatorControl, Any]]:
+    """The functions on tables of moto's server and a simulator; and a client of Step Functions there."""
+    # It would print a line for each of some ten thousand calls.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    aws = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    aws.start()
+    try:
+        url = "http://{}:{}".format(*aws.get_host_and_port())
+        key = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+
+        def client(service: str) -> Any:
+            return boto3.client(service, region_name=REGIONS[0], endpoint_url=url, **key)  # type: ignore[call-overload]
+
+        create_table(client("dynamodb"), "ExecutionTable", _EXECUTION_TABLE)
+        create_table(client("dynamodb"), "PlanTable", _PLAN_TABLE)
+        client("events").create_event_bus(Name=_BUS)
+        topic = client("sns").create_topic(Name="mail")["TopicArn"]
+        role = "arn:aws:iam::123456789012:role/any"
+        machine = client("stepfunctions").create_state_machine(name=_NAME, definition=_DEFINITION, roleArn=role)
+        with running_simulator() as drs, closing(SimulatorControl(drs)) as control:
+            variables = environment() | {
+                "AWS_ENDPOINT_URL": url,
+                "DRS_ENDPOINT_URL": drs,
+                "EXECUTION_TABLE_NAME": _EXECUTION_TABLE,
+                "PLAN_TABLE_NAME": _PLAN_TABLE,
+                "EVENT_BUS_NAME": _BUS,
+                "NOTIFICATION_TOPIC_ARN": topic,
+                "STATE_MACHINE_ARN": machine["stateMachineArn"],
+                # The jobs are over when we say so, and nothing waits for second thoughts.
+                "COMPLETION_GRACE_SECONDS": "0",
+            }
+            yield Functions(variables), control, client("stepfunctions")
+    finally:
+        aws.stop()
+
+
+def measure(servers_a_region: int = SERVERS_A_REGION) -> list[dict[str, Any]]:
+    """A row for each function."""
+    with _services() as (fleet, control, steps):
+        _drill(fleet, control, steps, servers_a_region)
+    settings = functions()
+    return [
+        {
+            "function": name,
+            "most resident, MB": round(fleet.peaks[name] / 1024),
+            "in": fleet.hungriest[name],
+            "MemorySize": settings[name]["MemorySize"],
+            "share": round(fleet.peaks[name] / 1024 / settings[name]["MemorySize"], 2),
+        }
+        for name in settings
+        if name in fleet.peaks
+    ]
+
+
+def _drill(fleet: Functions, control: SimulatorControl, steps: Any, servers: int) -> None:
+    """One drill from its plan to its clean-up, each function with the most it may have to do."""
+    control.hold(True)
+    waves = []
+    for number, region in enumerate(REGIONS):
+        ids = [f"s-{number:05x}{server:012x}" for server in range(servers)]
+        control.add_servers([{"sourceServerID": each} for each in ids], region=region)
+        wave = {"WaveName": region, "Region": region, "Servers": [{"SourceServerId": each} for each in ids]}
+        waves.append(wave | {"DependsOn": []})
+    fleet.api("PUT", "/plans/load", {"PlanId": "load", "Name": "Load", "Waves": waves})
+    started = fleet.api("POST", "/executions", {"PlanId": "load", "ExecutionType": "DRILL"})
+    execution = {"executionId": started["executionId"], "generation": 1}
+    fleet.run("PrepareExecutionFunction", execution)
+    while fleet.run("LaunchWavesFunction", execution)["jobsWaiting"]:
+        pass
+    fleet.run("CheckDrsFunction", execution, "the first")
+    for stage in ("LAUNCHED", "COMPLETED"):
+        control.push_jobs(stage)
+        waves_open = fleet.run("CheckDrsFunction", execution, f"servers are {stage}")["wavesOpen"]
+    while waves_open:
+        waves_open = fleet.run("CheckDrsFunction", execution, "the last")["wavesOpen"]
+    fleet.api("GET", f"/executions/{started['executionId']}")
+    fleet.api("GET", f"/executions/{started['executionId']}/report", query={"format": "html"})
+    fleet.run("ReconcilerFunction", {})
+    fleet.run("FinishExecutionFunction", execution)
+    fleet.api("POST", f"/executions/{started['executionId']}/cleanup")
+    fleet.run("CleanUpDrillFunction", execution | {"generation": _generation(steps, fleet)})
+
+
+def _generation(steps: Any, fleet: Functions) -> int:
+    drivers = steps.list_executions(stateMachineArn=fleet.variables["STATE_MACHINE_ARN"])["executions"]
+    return max(int(driver["name"].rpartition("-g")[2]) for driver in drivers)
+
+
+def section(servers_a_region: int = SERVERS_A_REGION) -> Section:
+    """What docs/performance.md says of it."""
+    rows = measure(servers_a_region)
+    return Section(
+        name="memory",
+        title="Memory",
+        basis="Measured, one run.",
+        text="\n\n".join([about(__doc__), table(rows), _WORDS]),
+        good=all(row["share"] <= WANTED for row in rows),
+    )
+
+
+_WORDS = """\
+Wanted: at most half of the function's `MemorySize`."""
+
+
+def main() -> int:
+    """Measure and print; 0 when no function needs more than half of what it has."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--servers", type=int, default=SERVERS_A_REGION, help="in each of the six Regions")
+    return print_section(section(parser.parse_args().servers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
