@@ -1,4 +1,4 @@
-"""The benchmark of memory on a small drill: every function that has to do with servers is run in a process of its own."""
+"""The benchmark of memory on a small drill: each function that has to do with servers runs in a process of its own."""
 
 from benchmarks.memory import measure
 from tests.statemachine.functions import functions
