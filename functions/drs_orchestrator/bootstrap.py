@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from drs_orchestrator.domain.target_role import TargetRole
 from drs_orchestrator.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from drs_orchestrator.adapters.plan_store import PlanStore
     from drs_orchestrator.adapters.server_locks import ServerLocks
     from drs_orchestrator.adapters.topic import Topic
+    from drs_orchestrator.domain.target_role import TargetRole
 
 
 def _now() -> int:
@@ -128,8 +128,10 @@ class App:
         return self.settings.home.account_id
 
     @property
-    def target_role(self) -> TargetRole:
+    def target_role(self) -> "TargetRole":
         """What every other account has to have before it can be entered."""
+        from drs_orchestrator.domain.target_role import TargetRole
+
         settings = self.settings
         return TargetRole(
             name=settings.target_role_name,

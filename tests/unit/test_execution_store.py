@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore
 from drs_orchestrator.adapters.ledger import Ledger
+from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.history import NO_HISTORY, Head, seal
 from drs_orchestrator.domain.layout import lay_out
-from drs_orchestrator.domain.plan import Impact, Plan, Server, Wave
+from drs_orchestrator.domain.plan import Plan, Server, Wave
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, ServerProgress
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,

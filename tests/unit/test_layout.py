@@ -1,7 +1,8 @@
 """From a plan to records: one job for every hundred servers of a wave."""
 
+from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.layout import lay_out
-from drs_orchestrator.domain.plan import Impact, Plan, Server, Wave
+from drs_orchestrator.domain.plan import Plan, Server, Wave
 from drs_orchestrator.domain.records import JobKey
 
 

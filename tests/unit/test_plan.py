@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
+from drs_orchestrator.domain.choices import Impact, OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.plan import (
-    Impact,
-    OnApprovalTimeout,
-    OnFailure,
     Plan,
     Server,
     Wave,

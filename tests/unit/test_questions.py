@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from drs_orchestrator.domain.plan import OnApprovalTimeout
+from drs_orchestrator.domain.choices import OnApprovalTimeout
 from drs_orchestrator.domain.questions import next_question
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, WaveStatus

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from drs_orchestrator.domain.plan import Impact, OnFailure
+from drs_orchestrator.domain.choices import Impact, OnFailure
 from drs_orchestrator.domain.records import Execution, ServerProgress, Wave
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, ServerStatus, WaveStatus
 from drs_orchestrator.domain.steering import PauseRequest, QuestionKind, Stop, StopKind

@@ -14,9 +14,10 @@ from itertools import batched
 from typing import Any
 
 from drs_orchestrator.adapters.drs import SERVER_IDS_PER_CALL, Drs, DrsAccounts, DrsUnavailable
+from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.facts import Gap, PlaceFacts, ServerFacts
 from drs_orchestrator.domain.job import DrsJob
-from drs_orchestrator.domain.plan import Impact, Server
+from drs_orchestrator.domain.plan import Server
 from drs_orchestrator.domain.source import RecoveryInstance, SourceServer
 
 _PARALLEL_QUESTIONS = 8

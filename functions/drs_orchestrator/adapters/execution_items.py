@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drs_orchestrator.domain.choices import Impact, OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.history import NO_HASH, Head
 from drs_orchestrator.domain.notices import FailedServer
-from drs_orchestrator.domain.plan import Impact, OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.records import (
     Execution,
     Job,

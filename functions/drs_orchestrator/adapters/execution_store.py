@@ -21,14 +21,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.ledger import Change, Fate, Ledger
 from drs_orchestrator.adapters.table import pack, put_if, query, succeeds, unpack
 from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.notices import FailedServer
-from drs_orchestrator.domain.plan import Plan, plan_from_document, plan_to_document
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, Wave
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
@@ -40,6 +39,9 @@ from drs_orchestrator.domain.statuses import (
 )
 from drs_orchestrator.domain.steering import PauseRequest, Question, QuestionKind, Stop
 from drs_orchestrator.observability import about, logger
+
+if TYPE_CHECKING:
+    from drs_orchestrator.domain.plan import Plan
 
 STATUS_INDEX = "StatusIndex"
 
@@ -83,9 +85,11 @@ class ExecutionStore:
         item = self._ledger.get(items.token_key(token_record))
         return item is not None and item["StartedExecutionId"] != execution_id
 
-    def create(self, execution: Execution, plan: Plan, token: ClientToken | None, event: Event) -> bool:
+    def create(self, execution: Execution, plan: "Plan", token: ClientToken | None, event: Event) -> bool:
         """Write header, plan pieces, token and the history's first entry, all or nothing. False when the token is no
         longer this start's."""
+        from drs_orchestrator.domain.plan import plan_to_document
+
         text = json.dumps(plan_to_document(plan), separators=(",", ":"))
         pieces = [text[i : i + _PIECE_CHARACTERS] for i in range(0, len(text), _PIECE_CHARACTERS)]
         entry = seal(execution.execution_id, NO_HISTORY, event)
@@ -103,8 +107,11 @@ class ExecutionStore:
         item = self._ledger.get(items.token_key(items.token_record(token)))
         return (item["StartedExecutionId"], item["RequestDigest"]) if item and item.get("Recorded") else None
 
-    def plan(self, execution_id: str) -> Plan:
+    def plan(self, execution_id: str) -> "Plan":
         """The plan as it was when the execution was started."""
+        # Imported here: a check, the function that starts most often, never reads the plan.
+        from drs_orchestrator.domain.plan import plan_from_document
+
         pieces = self._ledger.records(execution_id, items.PLAN_PREFIX)
         return plan_from_document(json.loads("".join(piece["Text"] for piece in pieces)))
 

@@ -8,14 +8,16 @@ metric of its own.
 import json
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
-from drs_orchestrator.domain.pulse import Pulse
 from drs_orchestrator.domain.records import Execution, ServerChange, Wave
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, ServerStatus
+
+if TYPE_CHECKING:
+    from drs_orchestrator.domain.pulse import Pulse
 
 NAMESPACE = "DRS-Orchestration"
 
@@ -105,7 +107,7 @@ class Metrics:
         self._add(Metric.EXECUTIONS_RECONCILED, reconciled)
         self._add(Metric.EXECUTIONS_NOT_RECONCILED, failed)
 
-    def swept(self, pulse: Pulse, seconds_since_drill: int | None) -> None:
+    def swept(self, pulse: "Pulse", seconds_since_drill: int | None) -> None:
         """All executions were looked at; `seconds_since_drill` None: no drill has ever succeeded."""
         self._add(Metric.RECONCILER_SWEEPS, 1)
         self._add(Metric.EXECUTIONS_IN_POLLING, pulse.in_polling)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drs_orchestrator.domain.choices import OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.notices import VERSION, NoticeType, StuckCause
-from drs_orchestrator.domain.plan import OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.statuses import ExecutionStatus, WaveStatus
 from drs_orchestrator.domain.steering import QuestionKind
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from drs_orchestrator.domain.choices import OnFailure
 from drs_orchestrator.domain.history import Kind
-from drs_orchestrator.domain.plan import OnFailure
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.steering import QuestionKind

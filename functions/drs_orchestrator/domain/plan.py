@@ -7,10 +7,11 @@ The shape of a plan document is defined by `schemas/plan.schema.json`; what a JS
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from itertools import batched, islice
 from typing import Any
+
+from drs_orchestrator.domain.choices import Impact, OnApprovalTimeout, OnFailure
 
 MAX_SERVERS_PER_PLAN = 3000
 MAX_SERVERS_PER_JOB = 100
@@ -18,28 +19,6 @@ MAX_SERVERS_PER_JOB = 100
 
 _SHOWN_CHARACTERS = 64
 _CLEANUP_MINUTES: Mapping[str, int | None] = {"MANUAL": None, "IMMEDIATE": 0}
-
-
-class Impact(StrEnum):
-    """What the failure of a server means for its plan."""
-
-    CRITICAL = "CRITICAL"
-    OPTIONAL = "OPTIONAL"
-
-
-class OnFailure(StrEnum):
-    """What the failure of a wave means for the later waves: they are SKIPPED, launched all the same, or asked about."""
-
-    STOP = "STOP"
-    CONTINUE = "CONTINUE"
-    PAUSE = "PAUSE"
-
-
-class OnApprovalTimeout(StrEnum):
-    """What an approval that nobody gave in time counts as."""
-
-    REJECT = "REJECT"
-    CONTINUE = "CONTINUE"
 
 
 @dataclass(frozen=True, slots=True)

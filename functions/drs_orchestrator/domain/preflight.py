@@ -12,9 +12,10 @@ from enum import StrEnum
 from statistics import median
 
 from drs_orchestrator.domain.capacity import MAX_JOBS, MAX_SERVERS_IN_JOBS
+from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.facts import PlaceFacts, ServerFacts
 from drs_orchestrator.domain.guard import live_instance_remedy
-from drs_orchestrator.domain.plan import Impact, Plan, Server, Wave, chunk, launch_order
+from drs_orchestrator.domain.plan import Plan, Server, Wave, chunk, launch_order
 from drs_orchestrator.domain.source import RecoveryInstance, Refusal
 from drs_orchestrator.domain.statuses import ExecutionType
 from drs_orchestrator.domain.target_role import TargetRole

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from drs_orchestrator.domain.plan import OnApprovalTimeout
+from drs_orchestrator.domain.choices import OnApprovalTimeout
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.steering import Question, QuestionKind
 from drs_orchestrator.domain.waves import NextWaves, unaccepted_failures

@@ -7,8 +7,8 @@ and the header hold counters. Times are epoch seconds.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from drs_orchestrator.domain.choices import Impact, OnFailure
 from drs_orchestrator.domain.history import NO_HISTORY, Head
-from drs_orchestrator.domain.plan import Impact, OnFailure
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
     ExecutionType,

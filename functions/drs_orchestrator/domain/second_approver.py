@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from drs_orchestrator.domain.plan import OnApprovalTimeout, Plan
+from drs_orchestrator.domain.choices import OnApprovalTimeout
+from drs_orchestrator.domain.plan import Plan
 
 # IAM Identity Center names the session after the user, and nobody else may assume its roles.
 _IDENTITY_CENTER_ROLE = "AWSReservedSSO_"

@@ -7,7 +7,7 @@ from being launched; the execution goes on watching what runs in DRS meanwhile, 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from drs_orchestrator.domain.plan import OnApprovalTimeout
+from drs_orchestrator.domain.choices import OnApprovalTimeout
 
 
 class QuestionKind(StrEnum):

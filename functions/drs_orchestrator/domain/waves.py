@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from drs_orchestrator.domain.plan import Impact, OnFailure
+from drs_orchestrator.domain.choices import Impact, OnFailure
 from drs_orchestrator.domain.records import Execution, ServerProgress, Wave
 from drs_orchestrator.domain.statuses import ExecutionStatus, ServerStatus, WaveStatus
 from drs_orchestrator.domain.steering import QuestionKind

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.choices import OnApprovalTimeout
 from drs_orchestrator.domain.history import ORCHESTRATOR, Event, Kind
-from drs_orchestrator.domain.plan import OnApprovalTimeout
 from drs_orchestrator.domain.questions import next_question
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.steering import Stop, StopKind
