@@ -1,10 +1,10 @@
 """How much memory does each function need for the largest plan there may be?
 
 Three thousand servers in six Regions, five hundred each, are drilled: every run of a function is a fresh process that
-imports the shipped handler, is given its event and answers, as the state machine would have it. DynamoDB, Step
-Functions, EventBridge and SNS are moto's server, DRS is the simulator, both outside of what is measured. All servers
-move between two checks, so no check has more to do. What is taken down is the most memory that was resident
-(VmHWM of /proc), which is what Lambda calls Max Memory Used but for its own runtime.
+imports the shipped handler, is given its event and answers, as the state machine would have it. DynamoDB is in memory,
+Step Functions, EventBridge and SNS are moto's, DRS is the simulator, all reached over HTTP and outside of what is
+measured. All servers move between two checks, so no check has more to do. What is taken down is the most memory that
+was resident (VmHWM of Linux's /proc).
 """
 
 import argparse
@@ -17,15 +17,19 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from benchmarks.cold_start import environment
 from benchmarks.page import Section, about, print_section, table
+from tests.helpers.dynamodb import DynamoDb
 from tests.helpers.simulator import SimulatorControl, running_simulator
-from tests.helpers.template import PROJECT_ROOT, create_table
+from tests.helpers.template import PROJECT_ROOT, template
 from tests.statemachine.functions import functions
 
 REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1")
@@ -86,9 +90,43 @@ class Functions:
 
 
 @contextmanager
+def _tables() -> Iterator[str]:
+    """DynamoDB in memory behind HTTP, with the template's tables; its URL. An emulation's server would copy all items
+    for each transaction, of which there are thousands."""
+    tables, one_at_a_time = DynamoDb(), Lock()
+    for name, logical_id in ((_EXECUTION_TABLE, "ExecutionTable"), (_PLAN_TABLE, "PlanTable")):
+        tables.create_table(name, template()["Resources"][logical_id]["Properties"])
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            params = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                with one_at_a_time:
+                    status, answer = 200, tables.call(self.headers["X-Amz-Target"].rpartition(".")[2], params)
+            except ClientError as error:
+                status, answer = 400, {"__type": error.response["Error"]["Code"]} | dict(error.response)
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Some ten thousand calls need no line each."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
 def _services() -> Iterator[tuple[Functions, SimulatorControl, Any]]:
-    """The functions on tables of moto's server and a simulator; and a client of Step Functions there."""
-    # It would print a line for each of some ten thousand calls.
+    """The functions on tables in memory, moto's server and a simulator; and a client of Step Functions there."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     aws = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     aws.start()
@@ -99,15 +137,14 @@ def _services() -> Iterator[tuple[Functions, SimulatorControl, Any]]:
         def client(service: str) -> Any:
             return boto3.client(service, region_name=REGIONS[0], endpoint_url=url, **key)  # type: ignore[call-overload]
 
-        create_table(client("dynamodb"), "ExecutionTable", _EXECUTION_TABLE)
-        create_table(client("dynamodb"), "PlanTable", _PLAN_TABLE)
         client("events").create_event_bus(Name=_BUS)
         topic = client("sns").create_topic(Name="mail")["TopicArn"]
         role = "arn:aws:iam::123456789012:role/any"
         machine = client("stepfunctions").create_state_machine(name=_NAME, definition=_DEFINITION, roleArn=role)
-        with running_simulator() as drs, closing(SimulatorControl(drs)) as control:
+        with _tables() as tables, running_simulator() as drs, closing(SimulatorControl(drs)) as control:
             variables = environment() | {
                 "AWS_ENDPOINT_URL": url,
+                "AWS_ENDPOINT_URL_DYNAMODB": tables,
                 "DRS_ENDPOINT_URL": drs,
                 "EXECUTION_TABLE_NAME": _EXECUTION_TABLE,
                 "PLAN_TABLE_NAME": _PLAN_TABLE,
