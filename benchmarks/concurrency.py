@@ -117,7 +117,7 @@ def _orchestrate(count: int, window: float) -> float:
     for driver in drivers:
         _until_succeeded(driver)
     for execution in executions:
-        if (status := _expect("GET", f"/executions/{execution}")["status"]) != "COMPLETED":
+        if (status := _expect("GET", f"/executions/{execution}")["Status"]) != "COMPLETED":
             raise RuntimeError(f"{execution} is {status}")
     return _polls(drivers, began, ended) / window
 
