@@ -74,6 +74,13 @@ class Settings:
         )
 
     @property
+    def quiet_seconds(self) -> int:
+        """How long after its last sign of life a driver is taken to be alive without asking Step Functions: two of the
+        longest rounds, and never longer than its silence is borne."""
+        intervals = self.intervals
+        return min(2 * max(intervals.pending, intervals.transition, intervals.progress), self.driver_silence_seconds)
+
+    @property
     def home(self) -> Home:
         _, partition, _, region, account_id, _, name = self.state_machine_arn.split(":")
         # The template names the state machine after its stack.

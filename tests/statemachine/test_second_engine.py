@@ -170,7 +170,7 @@ class TestDrivers:
         assert len(attempts) == 1 + states()[task]["Retry"][-1]["MaxAttempts"]
 
         engine.broken.clear()
-        assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
+        assert reconcile_executions(orchestrator.app, execution_id)["REPLACED"] == 1
         if decides:
             engine.at_the_next_pause(lambda: approve(orchestrator.app, execution_id, None, "operator"))
         engine.run()

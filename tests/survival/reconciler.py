@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from threading import Barrier
 import boto3
 from botocore.config import Config
 
+from drs_orchestrator.settings import Settings
 from tests.helpers import disable_eventbridge_rule, enable_eventbridge_rule
 
 # Real seconds that one second of a Wait takes while something is broken on the shared stack.
@@ -32,6 +34,12 @@ def nothing_reconciles() -> Iterator[None]:
     finally:
         for rule in RULES:
             enable_eventbridge_rule(rule)
+
+
+def wait_until_missed() -> None:
+    """Let so much time pass that a driver which makes no rounds any more is missed by its record."""
+    answer = boto3.client("lambda").get_function_configuration(FunctionName=os.environ["RECONCILER_FUNCTION_NAME"])
+    time.sleep(Settings.from_environment(answer["Environment"]["Variables"]).quiet_seconds + 1)
 
 
 def reconcile_at_once(count: int) -> Counter[str]:

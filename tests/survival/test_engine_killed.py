@@ -16,7 +16,7 @@ from tests.helpers import (
     wait_for_final_status,
 )
 from tests.helpers.stack import control, embedded_stack
-from tests.survival.reconciler import reconcile_at_once
+from tests.survival.reconciler import reconcile_at_once, wait_until_missed
 from tests.survival.truth import differences, launch_order
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -54,11 +54,13 @@ def test_every_execution_ends_right_although_the_engine_was_killed_twice(durable
     cut_the_power(durable_stack)
     control().hold(False)
     control().push_jobs("STARTED")
+    wait_until_missed()
     reconcile_at_once(1)
     assert {get_execution_from_dynamodb(each)["Status"] for each in executions} <= {"PENDING", "POLLING"}
     wait_until(lambda: len(launch_order()) >= EXECUTIONS + EXECUTIONS // 2)
 
     cut_the_power(durable_stack)
+    wait_until_missed()
     reconcile_at_once(1)
     documents = [wait_for_final_status(each, timeout=180) for each in executions]
 

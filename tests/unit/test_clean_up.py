@@ -263,7 +263,7 @@ class TestReconciler:
         arn = orchestrator.environment["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
         orchestrator.stepfunctions.stop_execution(executionArn=f"{arn}:{execution_id}-g1")
 
-        assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
+        assert reconcile_executions(orchestrator.app, execution_id)["REPLACED"] == 1
         assert orchestrator.drivers() == [f"{execution_id}-g1", f"{execution_id}-g2"]
         assert orchestrator.clean_up(execution_id, 2)["outcome"] == "CLEANED_UP"
         assert reconcile_executions(orchestrator.app) == dict.fromkeys(reconcile_executions(orchestrator.app), 0)

@@ -150,11 +150,21 @@ class TestReconciler:
         execution_id = orchestrator.begin(TWO_WAVES)
         stop_driver(orchestrator, execution_id)
 
-        assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
+        assert reconcile_executions(orchestrator.app, execution_id)["REPLACED"] == 1
         assert orchestrator.drivers() == [f"{execution_id}-g1", f"{execution_id}-g2"]
 
         document = orchestrator.drive(execution_id, 2)
         assert (document["Status"], launches(simulator)) == ("COMPLETED", 2)
+
+    def test_a_driver_whose_end_nobody_announced_is_missed_after_two_rounds(self, orchestrator: Orchestrator) -> None:
+        execution_id = orchestrator.begin(TWO_WAVES)
+        stop_driver(orchestrator, execution_id)
+        orchestrator.let_pass(90)
+        assert reconcile_executions(orchestrator.app)["HEALTHY"] == 1
+
+        orchestrator.let_pass(1)
+        assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
+        assert driver_status(orchestrator, execution_id, 2) == "RUNNING"
 
     def test_the_truth_is_recorded_before_the_new_driver_comes(self, orchestrator: Orchestrator) -> None:
         execution_id = orchestrator.begin(TWO_WAVES)
@@ -219,7 +229,7 @@ class TestReconciler:
         stop_driver(orchestrator, execution_id)
         simulator.add_fault("throttle", operation="DescribeJobs")
 
-        assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
+        assert reconcile_executions(orchestrator.app, execution_id)["REPLACED"] == 1
         assert driver_status(orchestrator, execution_id, 2) == "RUNNING"
 
     def test_a_driver_is_named_after_its_execution_and_generation(self, orchestrator: Orchestrator) -> None:

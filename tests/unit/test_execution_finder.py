@@ -1,11 +1,13 @@
 """Suites 1 and 3: finding the executions that are to be driven, and driving each of them independently."""
 
 from dataclasses import replace
+from itertools import count
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from drs_orchestrator.adapters.drivers import DriverState
 from drs_orchestrator.adapters.execution_store import ExecutionStore
 from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.plan import Plan
@@ -172,6 +174,47 @@ class TestPollerInvocation:
         assert reconcile_executions(orchestrator.app) == counts(STARTED=3, FAILED=1)
         assert set(orchestrator.drivers()) == {"exec-1-g1", "exec-2-g1", "exec-3-g1"}
 
+    def test_step_functions_is_not_asked_about_those_that_are_at_work(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        orchestrator.add_servers(server_id(1), server_id(2))
+        for number in (1, 2):
+            orchestrator.begin(plan(wave("a", server_id(number)), plan_id=f"plan-{number}"))
+        orchestrator.app.executions.create(execution(3, ExecutionStatus.PENDING), EMPTY_PLAN, None, STARTED)
+        asked: list[str] = []
+        state = orchestrator.app.drivers.state
+
+        def noted(one: Execution) -> DriverState:
+            asked.append(one.execution_id)
+            return state(one)
+
+        monkeypatch.setattr(orchestrator.app.drivers, "state", noted)
+
+        assert reconcile_executions(orchestrator.app) == counts(HEALTHY=2, STARTED=1)
+        assert asked == ["exec-3"]
+
+    def test_a_run_without_time_leaves_the_rest_to_the_next_which_goes_on_with_the_longest_silent(
+        self, orchestrator: Orchestrator
+    ) -> None:
+        for number in (3, 1, 2):
+            silent = replace(execution(number), driver_started=START + number)
+            orchestrator.app.executions.create(silent, EMPTY_PLAN, None, STARTED)
+        ticks = count(step=20)
+        hurried = replace(orchestrator.app, timer=lambda: next(ticks))
+
+        assert reconcile_executions(hurried) == counts(STARTED=2, LEFT=1)
+        assert set(orchestrator.drivers()) == {"exec-1-g1", "exec-2-g1"}
+        assert reconcile_executions(orchestrator.app) == counts(HEALTHY=2, STARTED=1)
+
+    def test_a_run_looks_at_no_more_than_step_functions_answers_in_a_minute(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("drs_orchestrator.tasks.reconcile_executions._LOOKS_A_RUN", 2)
+        for number in (1, 2, 3):
+            orchestrator.app.executions.create(execution(number), EMPTY_PLAN, None, STARTED)
+
+        assert reconcile_executions(orchestrator.app) == counts(STARTED=2, LEFT=1)
+
     def test_the_end_of_a_driver_reconciles_its_own_execution_only(
         self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -191,4 +234,4 @@ class TestPollerInvocation:
 
 
 def counts(**verdicts: int) -> dict[str, int]:
-    return {"HEALTHY": 0, "ENDED": 0, "STARTED": 0, "REPLACED": 0, "FAILED": 0} | verdicts
+    return {"HEALTHY": 0, "ENDED": 0, "STARTED": 0, "REPLACED": 0, "FAILED": 0, "LEFT": 0} | verdicts

@@ -8,7 +8,8 @@ It is driven by the execution's driver, so the execution's generation fences it.
 from DRS in every round: a write that comes late is put right by the next one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,14 @@ class CleanUpStore:
     def get(self, execution_id: str) -> CleanUp | None:
         item = self._ledger.get(items.clean_up_key(execution_id))
         return items.read_clean_up(item) if item else None
+
+    def get_together(self, execution_ids: Iterable[str]) -> dict[str, CleanUp]:
+        """By execution, those that exist and can be read; `get` tells what is wrong with another."""
+        found = {}
+        for item in self._ledger.read_together(map(items.clean_up_key, execution_ids)):
+            with suppress(LookupError, TypeError, ValueError):
+                found[item["ExecutionId"]] = items.read_clean_up(item)
+        return found
 
     def open_ids(self) -> Iterator[str]:
         """The id of every execution whose clean-up is due or under way, from every page of the index."""

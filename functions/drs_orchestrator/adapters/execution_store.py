@@ -19,6 +19,7 @@ Every step of a wave's or server's status is logged where it is written, so that
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,14 @@ class ExecutionStore:
 
     def get(self, execution_id: str) -> Execution | None:
         return self._ledger.header(execution_id)
+
+    def get_together(self, execution_ids: Iterable[str]) -> dict[str, Execution]:
+        """Those of the executions that exist and whose headers can be read; `get` tells what is wrong with another."""
+        found = {}
+        for item in self._ledger.read_together(map(items.header_key, execution_ids)):
+            with suppress(LookupError, TypeError, ValueError):
+                found[item["ExecutionId"]] = items.read_header(item)
+        return found
 
     def is_over(self, execution_id: str) -> bool | None:
         """Whether the execution has ended; None when there is no such execution, or its header can't be read.

@@ -1,32 +1,43 @@
 """Find executions whose driver is gone or silent, learn the truth from DRS, and give them a new driver. Note those that
 stand still, and announce what nobody has announced yet.
 
+Most executions are at work by their own record, which is read a hundred at a time; the others are looked at one by one,
+longest silent first, as far as time and Step Functions' quota go: the next run goes on with the rest.
 Safe to run twice, late, or beside itself: a takeover is one conditional write, and a driver's name starts once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from drs_orchestrator.adapters.drivers import DriverState
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.domain.clean_up import CleanUp
 from drs_orchestrator.domain.history import RECONCILER, Event, Kind
 from drs_orchestrator.domain.pulse import pulse
 from drs_orchestrator.domain.records import Execution
+from drs_orchestrator.domain.signs_of_life import is_at_work, last_sign, may_go_on, stands_still
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.observe_jobs import observe_jobs
 from drs_orchestrator.tasks.publish_events import publish_events
 
+# A run looks at no further execution after this many seconds: the next one begins a minute after it.
+_BUDGET_SECONDS = 50
+# Nor at more than so many: DescribeExecution is refilled by 10 a second in the Regions that have the least of it, see
+# the service quotas in the Step Functions Developer Guide.
+_LOOKS_A_RUN = 600
+
 
 class Verdict(StrEnum):
-    """What became of one execution: left alone (HEALTHY, ENDED), driven again (STARTED, REPLACED), or FAILED to
-    be reconciled this time."""
+    """What became of one execution: left alone (HEALTHY, ENDED), driven again (STARTED, REPLACED), FAILED to be
+    reconciled this time, or LEFT to the next run."""
 
     HEALTHY = "HEALTHY"
     ENDED = "ENDED"
     STARTED = "STARTED"
     REPLACED = "REPLACED"
     FAILED = "FAILED"
+    LEFT = "LEFT"
 
 
 _LOST = {
@@ -38,26 +49,54 @@ _LOST = {
 def reconcile_executions(app: App, only: str | None = None) -> dict[str, int]:
     """How many executions got which verdict, as `{verdict: count}`. One that fails never stops the others."""
     counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
+    if only:
+        _announce(app, _look_at(app, [only], counts))
+        _measure(app, counts)
+        return counts
+    ids = _unfinished(app)
+    seen = app.executions.get_together(ids)
+    looked_at = _look_at(app, _to_look_at(app, ids, seen), counts)
+    counts[Verdict.HEALTHY] += len(ids) - sum(counts.values())
+    _measure(app, counts)
+    _sweep(app, seen.values())
+    # Last, because a bus that does not answer must not keep anybody from being reconciled.
+    behind = [each.execution_id for each in seen.values() if each.head.count > each.published]
+    _announce(app, [*looked_at, *behind, *app.executions.ids_of_unpublished()])
+    return counts
+
+
+def _to_look_at(app: App, ids: Sequence[str], seen: Mapping[str, Execution]) -> list[str]:
+    """Those not at work by their own record, longest silent first. Who looks at one reads it again: it may have gone on
+    meanwhile. What can't be read is looked at as well, to be named in the log."""
+    now, settings = app.clock(), app.settings
+    clean_ups = app.clean_ups.get_together(each for each, execution in seen.items() if execution.status.is_final)
+    signs = {
+        each: last_sign(execution, clean_ups.get(each))
+        for each, execution in seen.items()
+        if not is_at_work(execution, clean_ups.get(each), now, settings.quiet_seconds, settings.stuck_after_seconds)
+    }
+    return [*(each for each in ids if each not in seen), *sorted(signs, key=lambda each: signs[each])]
+
+
+def _look_at(app: App, execution_ids: Sequence[str], counts: dict[str, int]) -> list[str]:
+    """Note each one's verdict in `counts`; the ids of those that could be reconciled."""
+    deadline = app.timer() + _BUDGET_SECONDS
     reconciled = []
-    seen: list[Execution] = []
-    for execution_id in [only] if only else list(_unfinished(app)):
+    for number, execution_id in enumerate(execution_ids):
+        if number == _LOOKS_A_RUN or app.timer() >= deadline:
+            counts[Verdict.LEFT] = len(execution_ids) - number
+            logger.warning("executions are left to the next run", left=counts[Verdict.LEFT])
+            break
         try:
-            verdict = Verdict.ENDED
-            if execution := app.executions.get(execution_id):
-                seen.append(execution)
-                verdict = _reconcile(app, execution)
+            execution = app.executions.get(execution_id)
+            verdict = _reconcile(app, execution) if execution else Verdict.ENDED
         except Exception:  # noqa: BLE001 - one broken execution must never keep the others from being reconciled
             logger.exception("execution could not be reconciled", execution_id=execution_id)
             verdict = Verdict.FAILED
         else:
             reconciled.append(execution_id)
         counts[verdict.value] += 1
-    _measure(app, counts)
-    if not only:
-        _sweep(app, seen)
-    # Last, because a bus that does not answer must not keep anybody from being reconciled.
-    _announce(app, reconciled if only else [*reconciled, *app.executions.ids_of_unpublished()])
-    return counts
+    return reconciled
 
 
 def _measure(app: App, counts: Mapping[str, int]) -> None:
@@ -71,9 +110,9 @@ def _sweep(app: App, seen: Iterable[Execution]) -> None:
     app.metrics.swept(pulse(seen, now, app.settings.stuck_after_seconds), None if drilled is None else now - drilled)
 
 
-def _unfinished(app: App) -> Iterable[str]:
+def _unfinished(app: App) -> list[str]:
     # An execution that moves on while the pages are read may show up twice.
-    return dict.fromkeys(_ids(app))
+    return list(dict.fromkeys(_ids(app)))
 
 
 def _ids(app: App) -> Iterator[str]:
@@ -100,7 +139,7 @@ def _verdict(app: App, execution: Execution) -> Verdict:
         return Verdict.STARTED
     if state is DriverState.RUNNING:
         waits = execution.status is ExecutionStatus.PAUSED
-        if execution.task_token and _may_go_on(app, execution):
+        if execution.task_token and may_go_on(execution, app.clock()):
             # The answer was recorded, or its time is over, but the driver has made no round since: it may never have
             # been woken, or is just about to make one.
             waits = app.drivers.wake(execution.task_token)
@@ -123,8 +162,7 @@ def _reconcile_clean_up(app: App, execution: Execution) -> Verdict:
         app.drivers.start(execution)
         return Verdict.STARTED
     if state is DriverState.RUNNING:
-        last_sign = max(clean_up.due_time, clean_up.last_round or 0, execution.driver_started)
-        if app.clock() - last_sign <= app.settings.driver_silence_seconds:
+        if not _is_silent(app, execution, clean_up):
             return Verdict.HEALTHY
         app.drivers.stop(execution, "The driver has been silent for too long; the reconciler starts another.")
     return _replace(app, execution, state)
@@ -141,7 +179,7 @@ def _replace(app: App, execution: Execution, state: DriverState) -> Verdict:
 
 def _note_standstill(app: App, execution: Execution) -> None:
     """Write into the history, once per so many seconds, that nothing moves although no operator is waited for."""
-    if execution.question or app.clock() - execution.moved_time <= app.settings.stuck_after_seconds:
+    if not stands_still(execution, app.clock(), app.settings.stuck_after_seconds):
         return
     verdict = f"nothing has moved for {(app.clock() - execution.moved_time) // 60} minutes"
     data = {"Verdict": verdict, "Since": execution.moved_time}
@@ -160,12 +198,5 @@ def _announce(app: App, execution_ids: Iterable[str]) -> None:
             logger.exception("execution could not be announced", execution_id=execution_id)
 
 
-def _may_go_on(app: App, execution: Execution) -> bool:
-    """Whether a driver that waits for an operator has nothing to wait for any more."""
-    return execution.question is None or execution.question.is_overdue(app.clock())
-
-
-def _is_silent(app: App, execution: Execution) -> bool:
-    answered = execution.question.deadline if execution.question else None
-    last_sign = max(execution.last_polled or 0, execution.driver_started, answered or 0)
-    return app.clock() - last_sign > app.settings.driver_silence_seconds
+def _is_silent(app: App, execution: Execution, clean_up: CleanUp | None = None) -> bool:
+    return app.clock() - last_sign(execution, clean_up) > app.settings.driver_silence_seconds
