@@ -11,7 +11,17 @@ from importlib import import_module
 from benchmarks.page import Section, print_section, write
 
 # In the order of the document. Each module's section() measures in full.
-NAMES = ("completion_lag", "execution_cost", "growth", "cold_start", "memory", "concurrency", "simulator_rate")
+NAMES = (
+    "completion_lag",
+    "execution_cost",
+    "growth",
+    "status_index",
+    "cold_start",
+    "memory",
+    "concurrency",
+    "scaling",
+    "simulator_rate",
+)
 
 
 def main() -> int:

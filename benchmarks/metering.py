@@ -83,7 +83,7 @@ class MeteredWorld(World):
         self.largest_outputs: Counter[str] = Counter()
         # The most memory a check has taken beside what was there before it, in bytes; looked at now and then.
         self.memory = 0
-        # Write units and calls of DRS by invocation of CheckDrs, in order.
+        # Write units, the index's among them and by themselves, and calls of DRS by invocation of CheckDrs, in order.
         self.polls: list[Counter[str]] = []
         super().__init__(**settings)
         self.recorder = self._metered
@@ -110,7 +110,7 @@ class MeteredWorld(World):
     # -- counting ------------------------------------------------------------------------------------------------------
 
     def invoke(self, function: str, event: dict[str, Any], invocation: Invocation | None = None) -> Any:
-        before, calls = self.all_write_units, self.calls.copy()
+        before, index_before, calls = self.all_write_units, self.index_write_units, self.calls.copy()
         if function != "CheckDrsFunction" or len(self.polls) % POLLS_A_TRACE:
             result = super().invoke(function, event, invocation)
         else:
@@ -125,7 +125,11 @@ class MeteredWorld(World):
         if function == "CheckDrsFunction":
             asked = {name: number for (service, name), number in (self.calls - calls).items() if service == "drs"}
             called = (self.calls - calls).total()
-            self.polls.append(Counter(asked | {"calls": called, "write units": self.all_write_units - before}))
+            units = {
+                "write units": self.all_write_units - before,
+                "index write units": self.index_write_units - index_before,
+            }
+            self.polls.append(Counter(asked | {"calls": called} | units))
         return result
 
     def _answer(self, call: AwsCall) -> Any:

@@ -2,7 +2,8 @@
 
 It refuses whatever it does not know. That it answers as an emulation does is not believed but checked: see
 tests/reliability/test_dynamodb.py, which replays a history's calls on moto. Stored values are never changed in place,
-so they are handed out as they are. An index may lag behind its table, as DynamoDB's global secondary indexes do.
+so they are handed out as they are. An index may lag behind its table, as DynamoDB's global secondary indexes do. Pages
+end at 1 MB only for who says how large an item is: that takes a look at each, and few answers come near it.
 """
 
 import re
@@ -17,6 +18,10 @@ type Item = dict[str, Any]
 type Key = tuple[str, ...]
 type Listener = Callable[[str, Item | None, Item | None], None]
 """Told of every write: table name, the item before, the item after."""
+
+
+PAGE_BYTES = 1024 * 1024
+"""What a page of a query or a scan holds at most."""
 
 
 class NotImplementedHere(BaseException):
@@ -64,9 +69,10 @@ class Table:
 
 class DynamoDb:
     def __init__(self, listener: Listener = lambda *_: None, clock: Callable[[], float] = lambda: 0.0) -> None:
-        """`index_lag`: how many seconds of `clock` the indexes are behind."""
+        """`index_lag`: how many seconds of `clock` the indexes are behind. `size_of`: the bytes of an item."""
         self.tables: dict[str, Table] = {}
         self.index_lag = 0.0
+        self.size_of: Callable[[Item], int] = lambda _: 0
         self._listener = listener
         self._clock = clock
 
@@ -136,26 +142,33 @@ class DynamoDb:
             return self._page(table, list(table.candidates(index, self._clock())), params, table.indexes[index])
         return self._page(table, list(table.items.values()), params, table.key)
 
-    @staticmethod
-    def _page(table: Table, found: list[Item], params: dict[str, Any], sort: tuple[str, ...]) -> dict[str, Any]:
+    def _page(self, table: Table, found: list[Item], params: dict[str, Any], sort: tuple[str, ...]) -> dict[str, Any]:
         if start := params.get("ExclusiveStartKey"):
             keys = [table.key_of(item) for item in found]
             found = found[keys.index(table.key_of(start)) + 1 :]
-        limit = params.get("Limit", len(found))
-        answer: dict[str, Any] = {"Items": found[:limit]}
-        if len(found) > limit:
-            last = found[limit - 1]
+        carried = table.projections.get(params.get("IndexName", ""))
+        if carried is not None:
+            shown = {*table.key, *sort, *carried}
+            found = [{name: item[name] for name in item if name in shown} for item in found]
+        page = self._within_a_page(found[: params.get("Limit", len(found))])
+        answer: dict[str, Any] = {"Items": page}
+        if len(found) > len(page):
+            last = page[-1]
             answer["LastEvaluatedKey"] = {name: last[name] for name in {*table.key, *sort}}
         if "ProjectionExpression" in params:
             wanted = [
                 _name(each, params["ExpressionAttributeNames"]) for each in params["ProjectionExpression"].split(", ")
             ]
-            answer["Items"] = [{name: item[name] for name in wanted if name in item} for item in answer["Items"]]
-        carried = table.projections.get(params.get("IndexName", ""))
-        if carried is not None:
-            shown = {*table.key, *sort, *carried}
-            answer["Items"] = [{name: item[name] for name in item if name in shown} for item in answer["Items"]]
+            answer["Items"] = [{name: item[name] for name in wanted if name in item} for item in page]
         return answer
+
+    def _within_a_page(self, items: list[Item]) -> list[Item]:
+        room = PAGE_BYTES
+        for number, item in enumerate(items):
+            room -= self.size_of(item)
+            if room < 0:
+                return items[:number]
+        return items
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
