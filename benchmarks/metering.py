@@ -85,6 +85,8 @@ class MeteredWorld(World):
         self.memory = 0
         # Write units, the index's among them and by themselves, and calls of DRS by invocation of CheckDrs, in order.
         self.polls: list[Counter[str]] = []
+        # When each of them was made.
+        self.poll_times: list[float] = []
         super().__init__(**settings)
         self.recorder = self._metered
 
@@ -130,6 +132,7 @@ class MeteredWorld(World):
                 "index write units": self.index_write_units - index_before,
             }
             self.polls.append(Counter(asked | {"calls": called} | units))
+            self.poll_times.append(self.now)
         return result
 
     def _answer(self, call: AwsCall) -> Any:
@@ -150,7 +153,11 @@ class MeteredWorld(World):
             return
         writes, self._writes = self._writes, []
         for table, old, new in writes:
-            item = new or old or {}
+            item = new or old
+            if item is None:
+                # Nothing was there to be deleted: a unit all the same.
+                self.write_units["nothing there"] += 1
+                continue
             size = max(item_size(old), item_size(new))
             kind = item["Record"]["S"].partition("#")[0] if table == EXECUTION_TABLE else "PLAN TABLE"
             _raise(self.largest_items, kind, size)

@@ -2,9 +2,8 @@
 
 import json
 import os
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
@@ -12,7 +11,6 @@ from threading import Barrier
 import boto3
 from botocore.config import Config
 
-from drs_orchestrator.settings import Settings
 from tests.helpers import disable_eventbridge_rule, enable_eventbridge_rule
 
 # Real seconds that one second of a Wait takes while something is broken on the shared stack.
@@ -36,20 +34,16 @@ def nothing_reconciles() -> Iterator[None]:
             enable_eventbridge_rule(rule)
 
 
-def wait_until_missed() -> None:
-    """Let so much time pass that a driver which makes no rounds any more is missed by its record."""
-    answer = boto3.client("lambda").get_function_configuration(FunctionName=os.environ["RECONCILER_FUNCTION_NAME"])
-    time.sleep(Settings.from_environment(answer["Environment"]["Variables"]).quiet_seconds + 1)
-
-
-def reconcile_at_once(count: int) -> Counter[str]:
-    """Invoke the reconciler so many times at the same moment; all their verdicts together."""
+def reconcile_at_once(count: int, ended: Sequence[str] = ()) -> Counter[str]:
+    """Invoke the reconciler so many times at the same moment, every other time as the end of one of these drivers does,
+    else as the schedule does; all their verdicts together."""
     functions = boto3.client("lambda", config=_PATIENT)
     ready = Barrier(count)
 
-    def reconcile(_: int) -> Counter[str]:
+    def reconcile(number: int) -> Counter[str]:
+        event = {"detail": {"name": ended[number // 2 % len(ended)]}} if ended and number % 2 == 0 else {}
         ready.wait()
-        answer = functions.invoke(FunctionName=os.environ["RECONCILER_FUNCTION_NAME"], Payload=b"{}")
+        answer = functions.invoke(FunctionName=os.environ["RECONCILER_FUNCTION_NAME"], Payload=json.dumps(event))
         verdicts = json.load(answer["Payload"])
         assert "FunctionError" not in answer, verdicts
         return Counter(verdicts)

@@ -14,7 +14,7 @@ from tests.helpers import (
     wait_for_final_status,
 )
 from tests.helpers.stack import client, driver_arn
-from tests.survival.reconciler import nothing_reconciles, reconcile_at_once, wait_until_missed
+from tests.survival.reconciler import nothing_reconciles, reconcile_at_once
 from tests.survival.truth import differences
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
@@ -33,8 +33,7 @@ def test_reconcilers_at_once_give_a_lost_execution_one_successor_and_leave_the_o
             wait_for(execution_id, lambda document: document["PollCount"] >= 1, "polled")
         with nothing_reconciles():
             client("stepfunctions").stop_execution(executionArn=driver_arn(lost))
-            wait_until_missed()
-            verdicts = reconcile_at_once(reconcilers)
+            verdicts = reconcile_at_once(reconcilers, [f"{lost}-g1"])
 
         assert verdicts["REPLACED"] == 1
         assert verdicts["FAILED"] == 0

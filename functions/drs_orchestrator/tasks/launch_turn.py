@@ -61,13 +61,13 @@ class Turn:
             self._taken += room_of(job)
 
 
-def keep_places(app: App, execution: Execution, open_jobs: Iterable[Job], was_queued: Iterable[Place]) -> None:
-    """Renew the execution's ticket where jobs of it wait for the quotas, give it back where none does any more."""
+def keep_places(app: App, execution: Execution, open_jobs: Iterable[Job], places: Iterable[Place]) -> None:
+    """Renew the execution's ticket where jobs of it wait for the quotas, give it back at the other `places`."""
     needs: dict[Place, Room] = defaultdict(lambda: Room(0, 0))
     for job in open_jobs:
         if job.queued:
             needs[place_of(app, job)] += room_of(job)
     for place, room in needs.items():
         app.queue.wait(place, execution.execution_id, execution.start_time, room, app.clock())
-    for place in set(was_queued) - needs.keys():
+    for place in set(places) - needs.keys():
         app.queue.leave(place, execution.execution_id, execution.start_time)

@@ -55,12 +55,13 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     waves = app.executions.waves(execution_id)
     deadline = app.clock() + _BUDGET_SECONDS
     tried: dict[JobKey, Attempt] = {}
-    was_queued: set[Place] = set()
+    # Where a ticket may be: an earlier call may have died between a launch and giving its ticket back.
+    places: set[Place] = set()
     while True:
         waves = close_waves(app, execution, waves)
         begun = _to_launch(waves, execution)
         jobs = {wave.name: app.executions.jobs(execution_id, wave.index) for wave in waves if wave.name in begun}
-        was_queued |= {place_of(app, job) for each in jobs.values() for job in each if job.queued}
+        places |= {place_of(app, job) for each in jobs.values() for job in each}
         results: dict[JobKey, Attempt] = {}
         for forbidden in dict.fromkeys(begun.values()):
             mine = [job for name, each in jobs.items() if begun[name] == forbidden for job in each]
@@ -90,7 +91,7 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         if (execution.pause or job.wave_name in held_waves) and job.job_id is None and job.called_time is None
     ]
     waiting = len(open_jobs) - active - len(held)
-    keep_places(app, execution, [job for job in open_jobs if job not in held], was_queued)
+    keep_places(app, execution, [job for job in open_jobs if job not in held], places)
     if execution.pause and held:
         # A pause holds the rest of those that have begun, too.
         held_waves |= {job.wave_name for job in held}
