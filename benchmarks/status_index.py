@@ -20,7 +20,8 @@ from drs_orchestrator.adapters.table import pack
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from tests.helpers.dynamodb import PAGE_BYTES
-from tests.reliability.world import EXECUTION_TABLE, virtual_aws
+from tests.reliability.roles import EXECUTION_TABLE
+from tests.reliability.world import virtual_aws
 
 SMALL = Load(4, 2, profile="fast-mode")
 SIZES = (1_000, 100_000)
@@ -113,7 +114,7 @@ def _polled(execution: Execution) -> dict[str, Any]:
 def _query(world: MeteredWorld) -> tuple[list[str], int, float]:
     """The ids in POLLING, the pages they took, and the read units."""
     queries, units = world.calls["dynamodb", "Query"], world.read_units
-    found = world.ask(lambda app: list(app.executions.ids_by_status(ExecutionStatus.POLLING)))
+    found = world.ask("ReconcilerFunction", lambda app: list(app.executions.ids_by_status(ExecutionStatus.POLLING)))
     return found, world.calls["dynamodb", "Query"] - queries, world.read_units - units
 
 

@@ -26,7 +26,7 @@ def test_an_answer_ends_at_a_full_page_and_all_pages_are_read(monkeypatch: pytes
         fill(world, 1_000)
         pages: list[int] = []
         world.recorder = lambda _operation, _params, answer: pages.append(sum(map(item_size, answer["Items"])))
-        found = world.ask(lambda app: list(app.executions.ids_by_status(ExecutionStatus.POLLING)))
+        found = world.ask("ReconcilerFunction", lambda app: list(app.executions.ids_by_status(ExecutionStatus.POLLING)))
 
     assert len(found) == len(set(found)) == 100
     assert len(pages) == 4

@@ -311,10 +311,14 @@ class World:
                     return entries
                 query = {"limit": "100", "nextToken": page["nextToken"]}
 
-    def ask[T](self, what: Callable[[App], T]) -> T:
-        """What the orchestrator's own code finds, outside of any function."""
-        with _current(self):
-            return what(self.app)
+    def ask[T](self, function: str, what: Callable[[App], T]) -> T:
+        """What one of the function's adapters answers, as the function would hear it."""
+        self.invoked.append(Invocation(function))
+        try:
+            with _current(self):
+                return what(self.app)
+        finally:
+            self.invoked.pop()
 
     def try_invoke(self, function: str, event: dict[str, Any]) -> None:
         """An invocation whose outcome nobody asks for, as Lambda's asynchronous ones are."""

@@ -5,7 +5,7 @@ import pytest
 from drs_orchestrator.domain.capacity import quota_reason, whose_job
 from drs_orchestrator.domain.job import DrsJob, ParticipatingServer
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
-from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
+from tests.helpers.orchestrator import EXECUTION_TABLE, REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
 OTHERS = [server_id(n) for n in range(100, 120)]
@@ -94,3 +94,23 @@ class TestQueue:
         documents = [orchestrator.drive(execution_id) for execution_id in executions]
 
         assert [document["Status"] for document in documents] == ["COMPLETED", "COMPLETED"]
+
+    @pytest.mark.usefixtures("no_room")
+    def test_a_ticket_that_could_not_be_given_back_after_the_launch_is_given_back_by_the_repeated_task(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        execution_id = self.begin(orchestrator, 1)
+        orchestrator.let_pass(600)
+        with monkeypatch.context() as broken:
+            broken.setattr(orchestrator.app.queue, "leave", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                orchestrator.launch(execution_id)
+        assert len(self.tickets(orchestrator)) == 1
+
+        orchestrator.launch(execution_id)
+        assert self.tickets(orchestrator) == []
+
+    @staticmethod
+    def tickets(orchestrator: Orchestrator) -> list[object]:
+        items = orchestrator.dynamodb.scan(TableName=EXECUTION_TABLE)["Items"]
+        return [item for item in items if item["ExecutionId"]["S"].startswith("QUEUE#")]
