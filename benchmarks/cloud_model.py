@@ -76,8 +76,8 @@ RUN_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 # The reconciler's, see tasks/reconcile_executions.py; the rounds a driver may miss, see settings.quiet_seconds.
 SWEEP_SECONDS, SWEEP_BUDGET, LOOKS_A_RUN, QUIET_SECONDS = 60, 50, 600, 90
-# Boto3's standard mode: four more tries of a throttled call, each after up to 1, 2, 4 and 8 s.
-SDK_RETRIES = 4
+# Boto3's standard mode, as adapters/table.py asks for it: five more tries, after up to 1, 2, 4, 8 and 16 s.
+SDK_RETRIES = 5
 
 
 class Bucket:

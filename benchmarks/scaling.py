@@ -79,9 +79,9 @@ def cases(executions: int = EXECUTIONS, counted: Profile | None = None) -> list[
 
     middle = SPREAD + 300
     outages = {
-        "DynamoDB is away": Outage("dynamodb", middle, middle + 300, run_seconds=7.5),
+        "DynamoDB is away": Outage("dynamodb", middle, middle + 300, run_seconds=15.5),
         "DRS fails": Outage("drs", middle, middle + 300, run_seconds=3),
-        "DRS hangs": Outage("drs", middle, middle + 300, run_seconds=46),
+        "DRS hangs": Outage("drs", middle, middle + 300, run_seconds=61.5),
     }
     policies = {
         f"{FEW.attempts} retries": FEW,
@@ -202,13 +202,13 @@ def _document(rows: list[dict[str, Any]]) -> str:
 
 - A DRS that fails at once costs little: a check ends without an error and asks again after 15 to 60 s. The first of
   these waits is the shortest, so that for a moment Lambda's 1,000 are full.
-- A DRS that hangs makes every check run for 46 s (two tries of 3 s to connect and 20 s to read). Ten thousand of them
-  need more than Lambda's 1,000, so that most are refused.
-- Without DynamoDB every task fails. With {few}, about two minutes, every driver is lost before it is back, and
+- A DRS that hangs makes every check run for a minute (three tries of 20 s). Ten thousand of them need more than
+  Lambda's 1,000, so that most are refused.
+- Without DynamoDB every task fails. With {few}, about three minutes, every driver is lost before it is back, and
   the reconciler brings back what its own time lets it, a hundred a minute.
 
 So the state machine has {shipped}, not {few}: after 2 s, doubling to 60 s, with full jitter. That is ten minutes
-on average, less than `DriverSilenceSeconds`, and drivers outlast the outage. The number is what counts here, with the
+of waits on average, less than `DriverSilenceSeconds`, and drivers outlast the outage. The number is what counts here, with the
 cap at 60 s, which ends every delay soon after the outage. Jitter alone changes little in this model: starts, and with
 them polls, are spread already. It is kept for those that come together.
 
