@@ -208,9 +208,9 @@ def _document(rows: list[dict[str, Any]]) -> str:
   the reconciler brings back what its own time lets it, a hundred a minute.
 
 So the state machine has {shipped}, not {few}: after 2 s, doubling to 60 s, with full jitter. That is ten minutes
-of waits on average, less than `DriverSilenceSeconds`, and drivers outlast the outage. The number is what counts here, with the
-cap at 60 s, which ends every delay soon after the outage. Jitter alone changes little in this model: starts, and with
-them polls, are spread already. It is kept for those that come together.
+of waits on average, less than `DriverSilenceSeconds`, and drivers outlast the outage. The number is what counts here,
+with the cap at 60 s, which ends every delay soon after the outage. Jitter alone changes little in this model: starts,
+and with them polls, are spread already. It is kept for those that come together.
 
 ## What is published
 
