@@ -73,11 +73,11 @@ build: setup ## Build the functions with `sam build`
 # Load tests, slow ones and those that need a container engine are asked for by their marker.
 NOT_HERE := not load and not docker and not slow
 
-# Tests that deploy a stack run one after the other: each keeps both cores of a small machine busy by itself.
+# In two processes. Tests that share a stack are a group that stays in one of them; while they wait for the stack, the
+# other has the second core and more.
 .PHONY: test
 test: setup ## Run every test except load, slow and docker
-	@$(PYTHON) -m pytest -q -n 2 -m "$(NOT_HERE) and not integration" $(PYTEST_ARGS)
-	@$(PYTHON) -m pytest -q -m "$(NOT_HERE) and integration" $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "$(NOT_HERE)" $(PYTEST_ARGS)
 
 .PHONY: containers
 containers: setup ## Run the tests that need a container engine: each function in its container, Step Functions Local

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from embedded import Stack
 from tests.helpers.orchestrator import Orchestrator, aws
 from tests.helpers.simulator import SimulatorControl, running_simulator
-from tests.helpers.stack import control, embedded_stack, named_stack
+from tests.helpers.stack import SHARED, control, named, named_stack
 
 MARKERS = {
     "integration": "runs against a deployed stack: the embedded one, or AWS with --real-drs",
@@ -72,13 +73,21 @@ def orchestrator(no_aws: None, simulator: SimulatorControl) -> Orchestrator:
 
 
 @pytest.fixture(scope="session")
-def deployed_stack(real_drs: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The embedded stack of this run, of which there is one: whoever uses it is in xdist's group `stack`."""
+    with Stack(tmp_path_factory.mktemp("stack"), **SHARED) as stack:
+        yield stack
+        with named(stack):
+            control().close()
+
+
+@pytest.fixture
+def deployed_stack(real_drs: bool, request: pytest.FixtureRequest) -> Iterator[None]:
     """The stack the tests of a deployed stack share, its parts named by the environment.
 
-    An embedded one of this run's own; with --real-drs the one the environment names already.
+    The shared embedded one; with --real-drs the one the environment names already.
     """
-    folder = tmp_path_factory.mktemp("stack")
-    with named_stack() if real_drs else embedded_stack(folder, wait_scale=0.015, speed=300):
+    with named_stack() if real_drs else named(request.getfixturevalue("shared_stack")):
         yield
 
 

@@ -20,6 +20,8 @@ from tests.helpers.execute_api import policy, spelled_out
 REGION = engine.CREDENTIALS["AWS_DEFAULT_REGION"]
 FORBIDDEN = 403
 
+pytestmark = pytest.mark.xdist_group("access")
+
 
 @pytest.fixture(scope="module")
 def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,11 +14,17 @@ from typing import Any
 import boto3
 import pytest
 
-from embedded import engine
+from embedded import Stack, engine
 from embedded.processes import Server, free_port
 from embedded.sam import EXECUTE_API_URL, Project
-from tests.helpers import start_test_execution, wait_for_final_status
-from tests.helpers.stack import call_api, embedded_stack
+from tests.helpers import (
+    advance_drs_phase,
+    create_test_plan_with_servers,
+    mock_drs_progression,
+    start_test_execution,
+    wait_for,
+    wait_for_final_status,
+)
 from tests.helpers.template import PROJECT_ROOT, template
 
 pytestmark = pytest.mark.integration
@@ -163,28 +168,20 @@ def open_other_account(shell: Shell) -> None:
     assert len(entering) < len(ours)
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Any]:
-    """A stack on which an execution takes long enough to be overtaken by an update."""
-    with embedded_stack(tmp_path / "stack", wait_scale=0.02, speed=30, scenario="three-tier") as stack:
-        yield stack
+@pytest.mark.xdist_group("stack")
+@pytest.mark.usefixtures("simulated_drs")
+def test_an_execution_outlives_an_update_of_the_stack(shared_stack: Stack, tmp_path: Path) -> None:
+    """What is updated stays so; nothing that other tests look at depends on it."""
+    with mock_drs_progression():
+        execution_id = start_test_execution(create_test_plan_with_servers(["s-1"]))
+        wait_for(execution_id, lambda document: document["PollCount"] >= 1, "polled")
+        project = Project(PROJECT_ROOT)
+        endpoints = shared_stack.env["AWS_ENDPOINT_URL"], shared_stack.env["DRS_SIMULATOR_URL"]
+        parameters = shared_stack.settings.template_parameters(project.parameter_defaults(), endpoints[1])
+        update = parameters | {"LogRetentionDays": "14", "ProgressIntervalSeconds": "31"}
+        project.deploy(endpoints[0], update, tmp_path / "sam-update.log")
+        advance_drs_phase("COMPLETED")
+        document = wait_for_final_status(execution_id)
 
-
-def test_an_execution_outlives_an_update_of_the_stack(running: Any, tmp_path: Path) -> None:
-    plan = {"Name": "Shop", "Waves": [{"WaveName": "all", "Region": "us-east-1", "ServerTags": {"tier": "web"}}]}
-    assert call_api("PUT", "/plans/shop", plan).is_success
-    execution_id = start_test_execution("shop", "DRILL")
-    deadline = time.monotonic() + 60
-    while call_api("GET", f"/executions/{execution_id}").json()["Status"] != "POLLING":
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    project = Project(PROJECT_ROOT)
-    defaults = project.parameter_defaults()
-    parameters = running.settings.template_parameters(defaults, running.env["DRS_SIMULATOR_URL"])
-    update = parameters | {"LogRetentionDays": "14", "ProgressIntervalSeconds": "31"}
-    project.deploy(running.env["AWS_ENDPOINT_URL"], update, tmp_path / "sam-update.log")
-    assert call_api("GET", f"/executions/{execution_id}").json()["Status"] == "POLLING", "the update came too late"
-
-    document = wait_for_final_status(execution_id)
     assert document["Status"] == "COMPLETED"
     assert document["Generation"] == 1, "the driver it was started with has brought it to its end"

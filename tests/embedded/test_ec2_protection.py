@@ -16,6 +16,8 @@ from tests.helpers.simulator import SimulatorControl, running_simulator
 
 SERVER = "s-3a7e0000000000001"
 
+pytestmark = pytest.mark.xdist_group("ec2-protection")
+
 
 @pytest.fixture(scope="module")
 def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

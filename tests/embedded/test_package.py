@@ -21,6 +21,8 @@ from tests.statemachine.functions import functions
 
 MAX_ZIP_BYTES = 3_000_000
 
+pytestmark = pytest.mark.xdist_group("package")
+
 # Brought by Lambda's own runtime; a second copy would only slow the cold start down.
 FROM_THE_RUNTIME = {"boto3", "botocore", "s3transfer", "pip", "setuptools"}
 

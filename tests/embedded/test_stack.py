@@ -6,18 +6,24 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from drs_simulator import scenarios
 from embedded import EmbeddedError, Stack, down
 from embedded.stack import PROJECT_ROOT
 from tests.helpers.queues import open_queue
+from tests.helpers.stack import SHARED
 
 pytestmark = pytest.mark.integration
+on_the_shared_stack = pytest.mark.xdist_group("stack")
+
+SCENARIO_SERVERS = {
+    server["sourceServerID"] for world in scenarios.load(SHARED["scenario"])["worlds"] for server in world["servers"]
+}
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -36,40 +42,34 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("stack") / "state"
-
-
-@pytest.fixture(scope="module")
-def stack(folder: Path) -> Iterator[Stack]:
-    with Stack(folder, wait_scale=0.01, speed=600, scenario="three-tier") as stack:
-        yield stack
-
-
-def test_the_environment_reaches_every_part(stack: Stack) -> None:
-    env = stack.env
+@on_the_shared_stack
+def test_the_environment_reaches_every_part(shared_stack: Stack) -> None:
+    env = shared_stack.env
     credentials = {"aws_access_key_id": env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"]}
     region = env["AWS_DEFAULT_REGION"]
     states = boto3.client("stepfunctions", endpoint_url=env["AWS_ENDPOINT_URL"], region_name=region, **credentials)
     drs = boto3.client("drs", endpoint_url=env["AWS_ENDPOINT_URL_DRS"], region_name=region, **credentials)
 
     assert states.describe_state_machine(stateMachineArn=env["STATE_MACHINE_ARN"])["status"] == "ACTIVE"
-    assert len(drs.describe_source_servers(filters={})["items"]) == 6
-    assert drctl("plan", "list", "--json", env=env) == {"plans": []}
+    assert {each["sourceServerID"] for each in drs.describe_source_servers(filters={})["items"]} >= SCENARIO_SERVERS
+    stored = drctl("plan", "put", str(PROJECT_ROOT / "plans" / "three-tier.yaml"), "--json", env=env)
+    assert stored["PlanId"] in [plan["PlanId"] for plan in drctl("plan", "list", "--json", env=env)["plans"]]
 
 
-def test_a_launch_of_the_simulator_is_an_event_on_the_engines_bus(stack: Stack) -> None:
+@on_the_shared_stack
+def test_a_launch_of_the_simulator_is_an_event_on_the_engines_bus(shared_stack: Stack) -> None:
     """A rule of the account's own receives it, as it would receive DRS's."""
-    drs, events, queues = (client(stack, name) for name in ("drs", "events", "sqs"))
+    drs, events, queues = (client(shared_stack, name) for name in ("drs", "events", "sqs"))
     queue, arn = open_queue(queues, "launch-results")
     pattern = {"source": ["aws.drs", "simulated.aws.drs"], "detail-type": ["DRS Source Server Launch Result"]}
     events.put_rule(Name="launch-results", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="launch-results", Targets=[{"Id": "queue", "Arn": arn}])
-    server = drs.describe_source_servers(filters={})["items"][0]["sourceServerID"]
+    server = min(SCENARIO_SERVERS)
 
     job_id = drs.start_recovery(sourceServers=[{"sourceServerID": server}], isDrill=True)["job"]["jobID"]
     [message] = queues.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+    events.remove_targets(Rule="launch-results", Ids=["queue"])
+    events.delete_rule(Name="launch-results")
 
     detail = json.loads(message["Body"])["detail"]
     assert detail == {"state": "RECOVERY_LAUNCH_SUCCEEDED", "job-id": job_id, "is-drill": "TRUE"}
@@ -87,30 +87,36 @@ def client(stack: Stack, service: str) -> Any:
     )
 
 
-def test_env_sh_and_env_json_say_the_same(stack: Stack, folder: Path) -> None:
+@on_the_shared_stack
+def test_env_sh_and_env_json_say_the_same(shared_stack: Stack) -> None:
+    folder = shared_stack.state_dir
     lines = (folder / "env.sh").read_text().splitlines()
     exports = dict(shlex.split(line)[1].split("=", 1) for line in lines)
-    assert exports == json.loads((folder / "env.json").read_text()) == stack.env
+    assert exports == json.loads((folder / "env.json").read_text()) == shared_stack.env
 
 
-def test_a_stack_that_is_up_is_used_again_and_not_deployed_twice(stack: Stack, folder: Path) -> None:
+@on_the_shared_stack
+def test_a_stack_that_is_up_is_used_again_and_not_deployed_twice(shared_stack: Stack) -> None:
     lines: list[str] = []
-    again = Stack(folder, wait_scale=0.01, speed=600, scenario="three-tier", report=lines.append)
+    again = Stack(shared_stack.state_dir, **SHARED, report=lines.append)
     again.up()
-    assert again.env == stack.env
+    assert again.env == shared_stack.env
     assert [line.split()[:3] for line in lines] == [["stack", "up", "already"]]
 
 
-def test_a_stack_with_other_settings_is_refused_and_the_running_one_left_alone(stack: Stack, folder: Path) -> None:
-    with pytest.raises(EmbeddedError, match=r"up already with wait_scale 0\.01, not 0\.5: run `make down` first"):
-        Stack(folder, wait_scale=0.5, speed=600, scenario="three-tier").up()
-    assert stack.is_up()
+@on_the_shared_stack
+def test_a_stack_with_other_settings_is_refused_and_the_running_one_left_alone(shared_stack: Stack) -> None:
+    with pytest.raises(EmbeddedError, match=r"up already with wait_scale 0\.015, not 0\.5: run `make down` first"):
+        Stack(shared_stack.state_dir, **SHARED | {"wait_scale": 0.5}).up()
+    assert shared_stack.is_up()
 
 
-def test_the_wait_scale_can_be_changed_while_the_stack_is_up(stack: Stack) -> None:
-    stack.set_wait_scale(0.002)
+@on_the_shared_stack
+def test_the_wait_scale_can_be_changed_while_the_stack_is_up(shared_stack: Stack) -> None:
+    shared_stack.set_wait_scale(0.002)
     with pytest.raises(EmbeddedError, match="refused the wait scale -1"):
-        stack.set_wait_scale(-1)
+        shared_stack.set_wait_scale(-1)
+    shared_stack.set_wait_scale(SHARED["wait_scale"])
 
 
 def small_project(folder: Path, resource_type: str) -> Path:
@@ -168,7 +174,7 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, moment: str,
     assert list(tmp_path.iterdir()) == []
 
 
-def drctl(*arguments: str, env: dict[str, str]) -> object:
+def drctl(*arguments: str, env: dict[str, str]) -> Any:
     program = Path(sys.prefix) / "bin" / "drctl"
     answer = subprocess.run(
         [program, *arguments], env={**os.environ, **env}, check=True, capture_output=True, text=True

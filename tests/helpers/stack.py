@@ -44,16 +44,33 @@ REAL_PATIENCE = 60
 # Source servers of the account that may be launched by tests, their ids separated by commas.
 REAL_SERVERS = "DRS_TEST_SOURCE_SERVERS"
 
+# What the embedded stack that tests share is started with.
+SHARED: dict[str, Any] = {"wait_scale": 0.015, "speed": 300, "scenario": "three-tier"}
+
 
 @contextmanager
 def embedded_stack(folder: Path, **settings: Any) -> Iterator[Stack]:
     """An embedded stack of one's own in `folder`, named by the environment and by nothing else in it."""
-    with Stack(folder, **settings) as stack, mock.patch.dict(os.environ):
+    with Stack(folder, **settings) as stack, named(stack):
+        yield stack
+        control().close()
+
+
+@contextmanager
+def named(stack: Stack) -> Iterator[None]:
+    """The environment names this embedded stack, and no other AWS."""
+    with mock.patch.dict(os.environ):
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
         os.environ.update(stack.env)
-        yield stack
-        control().close()
+        with mock.patch.object(boto3, "DEFAULT_SESSION", _session(stack.env["AWS_ENDPOINT_URL"])):
+            yield
+
+
+@cache
+def _session(_endpoint: str) -> boto3.Session:
+    """The session of `boto3.client`. It reads its keys once, so the one of tests without a stack may have others."""
+    return boto3.Session()
 
 
 @contextmanager
@@ -120,7 +137,14 @@ def _call_once(method: str, path: str, body: object, query: dict[str, str] | Non
     request = AWSRequest(method, str(url), data=content, headers={"Content-Type": "application/json"})
     session = boto3.Session()
     SigV4Auth(session.get_credentials(), "execute-api", session.region_name).add_auth(request)
-    return httpx.request(method, url, content=content, headers=dict(request.headers), timeout=30.0, trust_env=False)
+    return _http().request(method, url, content=content, headers=dict(request.headers))
+
+
+@cache
+def _http() -> httpx.Client:
+    """One client for all calls: each would make a TLS context of its own, which takes longer than the call. No
+    connection is used twice, so none can have been closed meanwhile."""
+    return httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=30.0, trust_env=False)
 
 
 def driver_arn(execution_id: str, generation: int = 1) -> str:

@@ -12,7 +12,7 @@ from tests.helpers import stack
 from tests.helpers.queues import open_queue
 from tests.helpers.template import template
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
 
 ALARMS = {name: each["Properties"] for name, each in template()["Resources"].items() if "::Alarm" in each["Type"]}
 

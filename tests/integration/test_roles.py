@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import create_test_plan_with_servers, start_test_execution, wait_for_status
-from tests.helpers.stack import call_api, client, is_on_aws
+from tests.helpers.stack import call_api, client, is_on_aws, named
 from tests.helpers.template import PROJECT_ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("stack")]
@@ -37,10 +37,12 @@ def _not_on_aws(deployed_stack: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def ended(request: pytest.FixtureRequest) -> dict[str, Any]:
+def ended(real_drs: bool, request: pytest.FixtureRequest) -> dict[str, Any]:
     """The document of a drill that is over."""
-    request.getfixturevalue("deployed_stack")
-    return wait_for_status(start_test_execution(create_test_plan_with_servers(["s-1"])), "COMPLETED")
+    if real_drs:
+        pytest.skip("this drill is for the embedded stack")
+    with named(request.getfixturevalue("shared_stack")):
+        return wait_for_status(start_test_execution(create_test_plan_with_servers(["s-1"])), "COMPLETED")
 
 
 def function_name(logical_id: str) -> str:

@@ -104,6 +104,7 @@ def stepfunctions_local() -> Iterator[Any]:
         subprocess.run([*COMPOSE, "down"], check=True, timeout=120)
 
 
+@pytest.mark.xdist_group("mock-config")
 @pytest.mark.parametrize("name", TEST_CASES)
 def test_a_case_ends_on_the_embedded_engine_where_it_has_to(name: str, embedded_engine: Any) -> None:
     ends_where_it_has_to(name, embedded_engine)

@@ -9,9 +9,6 @@ from embedded.engine import set_wait_scale
 from tests.helpers import stack
 from tests.survival.reconciler import WAIT_SCALE
 
-# What the shared stack is started with.
-SHARED_WAIT_SCALE = 0.015
-
 
 @pytest.fixture(autouse=True)
 def embedded_only(real_drs: bool) -> None:
@@ -25,5 +22,5 @@ def steady_drs(deployed_stack: None) -> Iterator[None]:
     retries are scaled with them. No held job is left to the next test."""
     set_wait_scale(os.environ["AWS_ENDPOINT_URL"], WAIT_SCALE)
     yield
-    set_wait_scale(os.environ["AWS_ENDPOINT_URL"], SHARED_WAIT_SCALE)
+    set_wait_scale(os.environ["AWS_ENDPOINT_URL"], stack.SHARED["wait_scale"])
     stack.control().hold(False)
