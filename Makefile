@@ -73,8 +73,7 @@ build: setup ## Build the functions with `sam build`
 # Load tests, slow ones and those that need a container engine are asked for by their marker.
 NOT_HERE := not load and not docker and not slow
 
-# In two processes. Tests that share a stack are a group that stays in one of them; while they wait for the stack, the
-# other has the second core and more.
+# In two processes: while the tests in one wait for their stack, those in the other have both cores.
 .PHONY: test
 test: setup ## Run every test except load, slow and docker
 	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "$(NOT_HERE)" $(PYTEST_ARGS)

@@ -74,7 +74,11 @@ def orchestrator(no_aws: None, simulator: SimulatorControl) -> Orchestrator:
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The embedded stack of this run, of which there is one: whoever uses it is in xdist's group `stack`."""
+    """The embedded stack of this test process.
+
+    Whoever uses it is in xdist's group `stack`, which makes it the only one of a run. xdist 3.8 does not group with
+    pytest 9.2: each process has a stack of its own then, which serves too.
+    """
     with Stack(tmp_path_factory.mktemp("stack"), **SHARED) as stack:
         yield stack
         with named(stack):
