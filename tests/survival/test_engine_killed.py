@@ -52,10 +52,10 @@ def test_every_execution_ends_right_although_the_engine_was_killed_twice(durable
     wait_until(lambda: len(launch_order()) >= EXECUTIONS // 2)
 
     cut_the_power(durable_stack)
+    assert {get_execution_from_dynamodb(each)["Status"] for each in executions} <= {"PENDING", "POLLING"}
     control().hold(False)
     control().push_jobs("STARTED")
     announce_ends(executions)
-    assert {get_execution_from_dynamodb(each)["Status"] for each in executions} <= {"PENDING", "POLLING"}
     wait_until(lambda: len(launch_order()) >= EXECUTIONS + EXECUTIONS // 2)
 
     cut_the_power(durable_stack)
