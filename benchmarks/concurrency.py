@@ -140,7 +140,7 @@ def _deploy_nothing() -> str:
     archive = io.BytesIO()
     with ZipFile(archive, "w") as package:
         package.writestr("nothing.py", _NOTHING)
-    role = "arn:aws:iam::000000000000:role/any"
+    role = _role()
     function = stack.client("lambda").create_function(
         FunctionName="nothing",
         Runtime="python3.12",
@@ -153,6 +153,21 @@ def _deploy_nothing() -> str:
         definition = definition.replace(f"${{{name}}}", function["FunctionArn"])
     machine = stack.client("stepfunctions").create_state_machine(name="nothing", definition=definition, roleArn=role)
     return str(machine["stateMachineArn"])
+
+
+def _role() -> str:
+    """A role for function and state machine, which the engine asks for as AWS does; its ARN."""
+    iam = stack.client("iam")
+    services = {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]}
+    trust = [{"Effect": "Allow", "Principal": services, "Action": "sts:AssumeRole"}]
+    role = iam.create_role(RoleName="nothing", AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+    invoke = [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}]
+    iam.put_role_policy(RoleName="nothing", PolicyName="invoke", PolicyDocument=_policy(invoke))
+    return str(role)
+
+
+def _policy(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def _do_nothing(machine: str, count: int, window: float) -> float:
