@@ -61,6 +61,21 @@ class EndedByAnother(Interference):
         return perform()
 
 
+class AnsweredAtOnce(Interference):
+    """An operator approves before the driver has noted that it waits."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+        self.execution_id = ""
+
+    def carry_out(self, call: AwsCall, perform: Callable[[], Any]) -> Any:
+        world = self.world
+        if world and call.invocation and call.invocation.function == "WaitForDecisionFunction":
+            self.world = None
+            assert world.api("POST", f"/executions/{self.execution_id}/approve")[0] == 202
+        return perform()
+
+
 def with_plan(*waves: dict[str, Any], interference: Interference | None = None, **fields: Any) -> World:
     """A world with a plan of these waves, named `plan`, whose servers are there."""
     world = World(interference)
@@ -148,7 +163,18 @@ def ended_while_a_check_was_under_way() -> World:
     return world
 
 
+def approved_before_the_driver_waits() -> World:
+    """The driver wakes itself."""
+    interference = AnsweredAtOnce()
+    world = with_plan(wave("only", server(1), ApprovalBefore=True), interference=interference)
+    interference.execution_id = execution_id = start(world, "plan")
+    interference.world = world
+    assert world.run(12 * HOURS, lambda: "EndTime" in world.show(execution_id))
+    return world
+
+
 OWN_SCENARIOS = (
+    approved_before_the_driver_waits,
     ended_while_a_check_was_under_way,
     everything_is_listed_and_told,
     two_starts_at_once,
