@@ -423,10 +423,15 @@ def read_failed_server(item: Mapping[str, Any], wave_name: str) -> FailedServer:
     )
 
 
+def launch_actions_of(server: Mapping[str, Any]) -> LaunchActionsStatus | None:
+    text = server.get("PostLaunchActionsStatus")
+    return LaunchActionsStatus(text) if text else None
+
+
 def server_update(
-    change: ServerChange, current: ServerStatus, to: ServerStatus | None, poll_attempts: int, now: int
+    change: ServerChange, current: Mapping[str, Any], to: ServerStatus | None, poll_attempts: int, now: int
 ) -> dict[str, Any]:
-    """The arguments of update_item that carry `change`, conditional on the status the record has now."""
+    """The arguments of update_item that carry `change`, conditional on the statuses the record has in `current`."""
     attributes: dict[str, Any] = {
         "RecoveryJobId": change.job_id,
         "InstanceId": change.instance_id,
@@ -441,20 +446,26 @@ def server_update(
         "LastPolledTime": now,
         "Polls": poll_attempts,
     }
-    names, sets = {"#Status": "Status"}, []
-    values: dict[str, Any] = {":current": {"S": current.value}}
+    names, sets, conditions = {"#Status": "Status"}, [], ["#Status = :current"]
+    values: dict[str, Any] = {":current": {"S": current["Status"]}}
     for name, value in attributes.items():
         if value is not None:
             names[f"#{name}"] = name
             values[f":{name}"] = _value(value)
             sets.append(f"#{name} = :{name}")
     if to:
-        step = {"From": {"S": current.value}, "To": {"S": to.value}, "Time": {"N": str(now)}}
+        step = {"From": {"S": current["Status"]}, "To": {"S": to.value}, "Time": {"N": str(now)}}
         values |= {":to": {"S": to.value}, ":step": {"L": [{"M": step}]}}
         sets += ["#Status = :to", "TransitionHistory = list_append(TransitionHistory, :step)"]
+    if change.launch_actions:
+        if before := launch_actions_of(current):
+            values[":actions"] = {"S": before.value}
+            conditions.append("#PostLaunchActionsStatus = :actions")
+        else:
+            conditions.append("attribute_not_exists(#PostLaunchActionsStatus)")
     return {
         "UpdateExpression": "SET " + ", ".join(sets),
-        "ConditionExpression": "#Status = :current",
+        "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
     }

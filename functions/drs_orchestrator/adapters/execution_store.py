@@ -491,9 +491,10 @@ class ExecutionStore:
         }
 
     def _change_server(self, execution: Execution, job: Job, change: ServerChange, now: int) -> None:
-        """Write the change from the status the record really has: a crash may have left it ahead of its job."""
+        """Write the change from what the record really has: a crash may have left it ahead of its job, and whoever
+        looked at DRS earlier may come later."""
         key = items.server_key(execution.execution_id, change.job, change.source_server_id)
-        while True:  # ends: the condition fails only when the status moved, and statuses only move forward
+        while True:  # ends: the condition fails only when a status moved, and statuses only move forward
             current = self._ledger.get(key)
             if current is None:
                 raise LookupError(f"no record of server {change.source_server_id} in {execution.execution_id}")
@@ -502,7 +503,9 @@ class ExecutionStore:
                 # Nothing happens to it any more, and why it was skipped first is the reason that stays.
                 return
             to = change.status if change.status and may_follow(status, change.status) else None
-            update = items.server_update(change, status, to, execution.poll_count + 1, now)
+            actions = items.launch_actions_of(current)
+            news = replace(change, launch_actions=None) if actions and actions.is_final else change
+            update = items.server_update(news, current, to, execution.poll_count + 1, now)
             update |= {"TableName": self._table_name, "Key": pack(key)}
             if succeeds(self._dynamodb.update_item, **update):
                 if to:
