@@ -334,6 +334,30 @@ class TestServers:
         assert store.apply(polling, update(job, change(ONE, ServerStatus.STARTED)), START + 21) is None
         assert server_record(store)["Status"] == "LAUNCHED"
 
+    @pytest.mark.parametrize("late", [LaunchActionsStatus.IN_PROGRESS, LaunchActionsStatus.NOT_CONFIGURED])
+    def test_nor_its_launch_actions(self, store: ExecutionStore, polling: Execution, late: LaunchActionsStatus) -> None:
+        job = store.job(polling, KEY)
+        for launch_actions in (LaunchActionsStatus.IN_PROGRESS, LaunchActionsStatus.COMPLETED, late):
+            store.change_servers(polling, job, [change(ONE, None, launch_actions=launch_actions)], START)
+
+        assert server_record(store)["PostLaunchActionsStatus"] == "COMPLETED"
+
+    def test_launch_actions_that_end_between_a_late_writers_look_and_its_write_stay_ended(
+        self, store: ExecutionStore, polling: Execution, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = store.job(polling, KEY)
+        update_of = items.server_update
+
+        def overtaken(given: ServerChange, *arguments: Any) -> dict[str, Any]:
+            monkeypatch.setattr(items, "server_update", update_of)
+            store.change_servers(polling, job, [change(ONE, None, launch_actions=LaunchActionsStatus.COMPLETED)], START)
+            return update_of(given, *arguments)
+
+        monkeypatch.setattr(items, "server_update", overtaken)
+        store.change_servers(polling, job, [change(ONE, None, launch_actions=LaunchActionsStatus.IN_PROGRESS)], START)
+
+        assert server_record(store)["PostLaunchActionsStatus"] == "COMPLETED"
+
     def test_a_change_of_a_server_that_is_not_there_is_an_error_that_names_it(
         self, store: ExecutionStore, polling: Execution
     ) -> None:
