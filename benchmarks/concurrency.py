@@ -173,7 +173,7 @@ def _policy(statements: list[dict[str, Any]]) -> str:
 def _do_nothing(machine: str, count: int, window: float) -> float:
     """The polls a second of so many executions of the empty loop."""
     steps = stack.client("stepfunctions")
-    over = time.time() + 5 + count / 10 + window
+    over = time.time() + 15 + count / 10 + window
 
     def start(number: int) -> str:
         name = f"nothing_{over}_{number}"
