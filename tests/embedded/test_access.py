@@ -13,8 +13,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from embedded import engine
-from embedded.processes import Server, free_port
 from tests.contract.test_access import DECIDED, ROLES, ROUTES, called
+from tests.helpers.engine import running_engine
 from tests.helpers.execute_api import policy, spelled_out
 
 REGION = engine.CREDENTIALS["AWS_DEFAULT_REGION"]
@@ -25,17 +25,8 @@ pytestmark = pytest.mark.xdist_group("access")
 
 @pytest.fixture(scope="module")
 def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The engine alone, enforcing IAM: nothing is deployed."""
-    folder, port = tmp_path_factory.mktemp("engine"), free_port()
-    server, url = Server("engine", folder), f"http://127.0.0.1:{port}"
-    (folder / "tmp").mkdir()
-    settings = engine.environment(folder, port, wait_scale=1.0, lambda_concurrency=1)
-    server.start(engine.COMMAND, settings | {"AUTH": "true"})
-    try:
-        server.wait_until(lambda: engine.is_ready(url), engine.START_SECONDS)
+    with running_engine(tmp_path_factory.mktemp("engine")) as url:
         yield url
-    finally:
-        server.stop()
 
 
 def client(service: str, url: str) -> Any:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from drs_orchestrator.adapters.ec2 import Ec2
 from drs_orchestrator.domain.protection import Answer
 from embedded import engine
-from embedded.processes import Server, free_port
+from tests.helpers.engine import running_engine
 from tests.helpers.simulator import SimulatorControl, running_simulator
 
 SERVER = "s-3a7e0000000000001"
@@ -21,16 +21,8 @@ pytestmark = pytest.mark.xdist_group("ec2-protection")
 
 @pytest.fixture(scope="module")
 def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The engine alone: nothing is deployed."""
-    folder, port = tmp_path_factory.mktemp("engine"), free_port()
-    server, url = Server("engine", folder), f"http://127.0.0.1:{port}"
-    (folder / "tmp").mkdir()
-    server.start(engine.COMMAND, engine.environment(folder, port, wait_scale=1.0, lambda_concurrency=1))
-    try:
-        server.wait_until(lambda: engine.is_ready(url), engine.START_SECONDS)
+    with running_engine(tmp_path_factory.mktemp("engine")) as url:
         yield url
-    finally:
-        server.stop()
 
 
 def client(service: str, url: str, key: str = "", secret: str = "") -> Any:
