@@ -41,6 +41,13 @@ def _resources(cfn: Template) -> dict[str, dict[str, Any]]:
     return resources
 
 
+def _granted(cfn: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each statement, with the name of the resource it stands in."""
+    for name, resource in _resources(cfn).items():
+        for statement in _statements(resource):
+            yield name, statement
+
+
 class NoWholeService(CloudFormationLintRule):  # type: ignore[misc]
     """`*` and `service:*` are no permissions but a lack of them."""
 
@@ -50,11 +57,10 @@ class NoWholeService(CloudFormationLintRule):  # type: ignore[misc]
     tags = ["iam"]  # noqa: RUF012 - cfn-lint's own rules have it so
 
     def match(self, cfn: Template) -> Iterator[RuleMatch]:
-        for name, resource in _resources(cfn).items():
-            for statement in _statements(resource):
-                for action in _strings(statement.get("Action", "*")):
-                    if action.rpartition(":")[2] == "*":
-                        yield RuleMatch(["Resources", name], f"{statement.get('Sid')} of {name} allows {action}")
+        for name, statement in _granted(cfn):
+            for action in _strings(statement.get("Action", "*")):
+                if action.rpartition(":")[2] == "*":
+                    yield RuleMatch(["Resources", name], f"{statement.get('Sid')} of {name} allows {action}")
 
 
 class ReasonForEveryStar(CloudFormationLintRule):  # type: ignore[misc]
@@ -67,13 +73,11 @@ class ReasonForEveryStar(CloudFormationLintRule):  # type: ignore[misc]
 
     def match(self, cfn: Template) -> Iterator[RuleMatch]:
         lines = Path(cfn.filename).read_text(encoding="utf-8").splitlines()
-        for name, resource in _resources(cfn).items():
-            for statement in _statements(resource):
-                above = lines[statement.start_mark.line - 1]  # type: ignore[attr-defined]
-                if any(
-                    "*" in each and ":execute-api:" not in each for each in _strings(statement.get("Resource"))
-                ) and not above.lstrip().startswith("#"):
-                    yield RuleMatch(["Resources", name], f"{statement.get('Sid')} of {name} has a * and no reason")
+        for name, statement in _granted(cfn):
+            stars = ("*" in each and ":execute-api:" not in each for each in _strings(statement.get("Resource")))
+            above = lines[statement.start_mark.line - 1]  # type: ignore[attr-defined]
+            if any(stars) and not above.lstrip().startswith("#"):
+                yield RuleMatch(["Resources", name], f"{statement.get('Sid')} of {name} has a * and no reason")
 
 
 class LogsAreKeptAsLongAsSaid(CloudFormationLintRule):  # type: ignore[misc]
