@@ -105,6 +105,18 @@ class TestEnds:
         assert last(observed, "CompletionLag") == document["EndTime"] - ended.end_time
         assert 0 <= last(observed, "CompletionLag") <= 45
 
+    def test_the_lag_at_launch_is_the_age_of_each_server_s_recovery_point_when_its_job_began(
+        self, observed: ObservedOrchestrator
+    ) -> None:
+        document = observed.drive(observed.start(plan(wave("web", ONE, TWO)), "RECOVERY"), every=45)
+        servers = document["Waves"][0]["Servers"]
+        told = named(observed, "LagAtLaunch")
+
+        assert {datum.dimensions for datum in told} == {(("ExecutionType", "RECOVERY"),)}
+        assert sorted(value for datum in told for value in datum.values) == sorted(
+            server["LaunchTime"] - server["RecoveryPointTime"] for server in servers
+        )
+
     def test_a_repeated_end_counts_once(self, observed: ObservedOrchestrator) -> None:
         document = observed.drive(observed.start(plan(wave("web", ONE))))
         observed.finish(document["ExecutionId"])
@@ -163,6 +175,7 @@ class TestReconciler:
             "ExecutionsStuck": (0.0,),
             "ExecutionsReconciled": (0.0,),
             "ExecutionsNotReconciled": (0.0,),
+            "ExecutionsLeft": (0.0,),
         }
 
     def test_it_tells_how_many_are_polled_and_since_when(self, observed: ObservedOrchestrator) -> None:
@@ -193,6 +206,17 @@ class TestReconciler:
 
         assert last(observed, "ExecutionsNotReconciled") == 1
         assert last(observed, "ReconcilerSweeps") == 1
+
+    def test_it_tells_how_many_it_leaves_to_its_next_run(
+        self, observed: ObservedOrchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("drs_orchestrator.tasks.reconcile_executions._LOOKS_A_RUN", 1)
+        for server in (ONE, TWO, THREE):
+            observed.begin(plan(wave("web", server), plan_id=server))
+        observed.let_pass(3600)
+        observed.reconcile()
+
+        assert last(observed, "ExecutionsLeft") == 2
 
     def test_the_end_of_one_driver_is_no_sweep(self, observed: ObservedOrchestrator) -> None:
         execution_id = observed.begin(plan(wave("web", ONE)))

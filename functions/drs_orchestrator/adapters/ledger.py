@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from drs_orchestrator.adapters import execution_items as items
-from drs_orchestrator.adapters.table import client, pack, put_if, query, succeeds, unpack
+from drs_orchestrator.adapters.table import client, pack, put_if, query, read_together, succeeds, unpack
 from drs_orchestrator.domain.history import Event, Head, seal
 from drs_orchestrator.domain.notices import notice_type
 from drs_orchestrator.domain.records import Execution
@@ -66,16 +66,8 @@ class Ledger:
         return items.read_header(item) if item else None
 
     def read_together(self, keys: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
-        """The items of these keys that exist, in no order, a hundred in a call."""
-        left = [pack(key) for key in keys]
-        while left:
-            batch, left = left[:100], left[100:]
-            answer = self.dynamodb.batch_get_item(
-                RequestItems={self.table_name: {"Keys": batch, "ConsistentRead": True}}
-            )
-            for item in answer["Responses"].get(self.table_name, ()):
-                yield unpack(item)
-            left += answer.get("UnprocessedKeys", {}).get(self.table_name, {}).get("Keys", [])
+        """The items of these keys that exist, in no order. Raises ServiceBusy as `table.read_together` does."""
+        return read_together(self.dynamodb, self.table_name, keys, ConsistentRead=True)
 
     def records(self, execution_id: str, prefix: str) -> Iterator[dict[str, Any]]:
         """The execution's records whose keys begin with `prefix`, in order."""

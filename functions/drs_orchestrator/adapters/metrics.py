@@ -36,6 +36,7 @@ class Metric(Enum):
     JOBS_LAUNCHED = ("JobsLaunched", MetricUnit.Count, "ExecutionType")
     SERVERS_LAUNCHED = ("ServersLaunched", MetricUnit.Count, "ExecutionType")
     SERVERS_FAILED = ("ServersFailed", MetricUnit.Count, "ExecutionType")
+    LAG_AT_LAUNCH = ("LagAtLaunch", MetricUnit.Seconds, "ExecutionType")
     COMPLETION_LAG = ("CompletionLag", MetricUnit.Seconds)
     QUEUE_LENGTH = ("QueueLength", MetricUnit.Count)
     QUEUE_WAIT = ("QueueWait", MetricUnit.Seconds)
@@ -45,6 +46,7 @@ class Metric(Enum):
     EXECUTIONS_STUCK = ("ExecutionsStuck", MetricUnit.Count)
     EXECUTIONS_RECONCILED = ("ExecutionsReconciled", MetricUnit.Count)
     EXECUTIONS_NOT_RECONCILED = ("ExecutionsNotReconciled", MetricUnit.Count)
+    EXECUTIONS_LEFT = ("ExecutionsLeft", MetricUnit.Count)
     RECONCILER_SWEEPS = ("ReconcilerSweeps", MetricUnit.Count)
     DAYS_SINCE_SUCCESSFUL_DRILL = ("DaysSinceSuccessfulDrill", MetricUnit.NoUnit)
 
@@ -89,6 +91,11 @@ class Metrics:
         for status, metric in fates.items():
             if count := sum(change.status is status for change in changes):
                 self._add(metric, count, execution.execution_type)
+        for change in changes:
+            if change.status is ServerStatus.LAUNCHED and change.launch_time and change.recovery_point_time:
+                self._add(
+                    Metric.LAG_AT_LAUNCH, change.launch_time - change.recovery_point_time, execution.execution_type
+                )
 
     def job_ended(self, lag_seconds: int) -> None:
         """DRS's end of a job was seen, so many seconds after it."""
@@ -107,9 +114,11 @@ class Metrics:
         self._add(Metric.EXECUTIONS_RECONCILED, reconciled)
         self._add(Metric.EXECUTIONS_NOT_RECONCILED, failed)
 
-    def swept(self, pulse: "Pulse", seconds_since_drill: int | None) -> None:
-        """All executions were looked at; `seconds_since_drill` None: no drill has ever succeeded."""
+    def swept(self, pulse: "Pulse", seconds_since_drill: int | None, *, left: int) -> None:
+        """All executions were looked at but those that are `left` to the next run; `seconds_since_drill` None: no drill
+        has ever succeeded."""
         self._add(Metric.RECONCILER_SWEEPS, 1)
+        self._add(Metric.EXECUTIONS_LEFT, left)
         self._add(Metric.EXECUTIONS_IN_POLLING, pulse.in_polling)
         self._add(Metric.OLDEST_EXECUTION_AGE, pulse.oldest_seconds)
         self._add(Metric.EXECUTIONS_STUCK, pulse.stuck)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from drs_orchestrator.adapters.table import client, pack, put_if, succeeds, unpack
+from drs_orchestrator.adapters.table import client, pack, put_if, read_together, succeeds, unpack
 
 _PARALLEL_WRITES = 8
-_KEYS_PER_CALL = 100
 
 # A start lives as long as the API's function may run, 29 s; one that has recorded nothing after this is dead.
 UNRECORDED_OWNER_SECONDS = 60
@@ -65,17 +64,12 @@ class ServerLocks:
     def held(self, servers: Sequence[LockedServer], now: int) -> list[Held]:
         """Those of the servers that an execution holds. Nothing is locked by looking."""
         by_key = {_key(server)["ExecutionId"]: server for server in servers}
-        keys = [pack(_key(server)) for server in servers]
         is_over = cache(self._is_over)
         found = []
-        while keys:
-            batch, keys = keys[:_KEYS_PER_CALL], keys[_KEYS_PER_CALL:]
-            answer = self._dynamodb.batch_get_item(RequestItems={self._table_name: {"Keys": batch}})
-            keys += answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
-            for lock in map(unpack, answer["Responses"].get(self._table_name, ())):
-                over = is_over(lock["Owner"])
-                if not self._is_void(lock, over, now):
-                    found.append(Held(by_key[lock["ExecutionId"]], lock["Owner"], over is not None))
+        for lock in read_together(self._dynamodb, self._table_name, map(_key, servers)):
+            over = is_over(lock["Owner"])
+            if not self._is_void(lock, over, now):
+                found.append(Held(by_key[lock["ExecutionId"]], lock["Owner"], over is not None))
         return sorted(found, key=lambda each: each.server)
 
     def release(self, owner: str, servers: Iterable[LockedServer]) -> None:

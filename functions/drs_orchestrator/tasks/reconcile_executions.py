@@ -58,7 +58,7 @@ def reconcile_executions(app: App, only: str | None = None) -> dict[str, int]:
     looked_at = _look_at(app, _to_look_at(app, ids, seen), counts)
     counts[Verdict.HEALTHY] += len(ids) - sum(counts.values())
     _measure(app, counts)
-    _sweep(app, seen.values())
+    _sweep(app, seen.values(), counts[Verdict.LEFT])
     # Last, because a bus that does not answer must not keep anybody from being reconciled.
     behind = [each.execution_id for each in seen.values() if each.head.count > each.published]
     _announce(app, [*looked_at, *behind, *app.executions.ids_of_unpublished()])
@@ -103,11 +103,12 @@ def _measure(app: App, counts: Mapping[str, int]) -> None:
     app.metrics.reconciled(reconciled=counts[Verdict.STARTED] + counts[Verdict.REPLACED], failed=counts[Verdict.FAILED])
 
 
-def _sweep(app: App, seen: Iterable[Execution]) -> None:
+def _sweep(app: App, seen: Iterable[Execution], left: int) -> None:
     """Tell how all executions are doing, and how long ago a drill last succeeded."""
     now = app.clock()
     drilled = app.executions.last_completed(ExecutionType.DRILL)
-    app.metrics.swept(pulse(seen, now, app.settings.stuck_after_seconds), None if drilled is None else now - drilled)
+    since_drill = None if drilled is None else now - drilled
+    app.metrics.swept(pulse(seen, now, app.settings.stuck_after_seconds), since_drill, left=left)
 
 
 def _unfinished(app: App) -> list[str]:
