@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drs_orchestrator.adapters import execution_items as items
-from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore
+from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore, Round
 from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.history import NO_HISTORY, Head, seal
@@ -56,6 +56,20 @@ def polling(store: ExecutionStore) -> Execution:
     begun = store.begin_polling(EXECUTION)
     assert begun is not None
     return begun
+
+
+@pytest.fixture
+def reads(store: ExecutionStore) -> list[str]:
+    """The operations that are called from now on."""
+    called: list[str] = []
+    events = store._dynamodb.meta.events
+    events.register("before-parameter-build.dynamodb", lambda model, **_: called.append(model.name))
+    return called
+
+
+def must[T](value: T | None) -> T:
+    assert value is not None
+    return value
 
 
 def server_record(store: ExecutionStore, server: str = ONE) -> dict[str, Any]:
@@ -251,6 +265,40 @@ class TestJobs:
         after = store.heartbeat(current, now=START + 2, polled=True, phase="PENDING", finished=[KEY])
         assert after is not None
         assert store.active_jobs(after) == []
+
+    def test_a_round_begins_with_header_active_jobs_and_waves(
+        self, store: ExecutionStore, polling: Execution, reads: list[str]
+    ) -> None:
+        intended = store.record_intent(polling, store.job(polling, KEY), START + 1)
+        expected = Round(must(store.get("exec-1")), [must(intended)], store.waves("exec-1"))
+        reads.clear()
+
+        assert store.begin_round("exec-1") == expected
+        reads.clear()
+        assert store.begin_round("exec-1") == expected
+        assert reads == ["BatchGetItem"], "all of it at once, for the keys are known from the round before"
+
+    def test_a_round_misses_no_job_that_became_active_since_the_one_before(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        assert store.begin_round("exec-1").jobs == []
+        intended = store.record_intent(polling, store.job(polling, KEY), START + 1)
+
+        assert store.begin_round("exec-1").jobs == [intended]
+        store.heartbeat(must(store.get("exec-1")), now=START + 2, polled=True, phase="PENDING", finished=[KEY])
+        assert store.begin_round("exec-1").jobs == []
+
+    def test_a_round_of_many_waves_reads_them_all_in_order(self, store: ExecutionStore) -> None:
+        store.create(EXECUTION, PLAN, None, STARTED)
+        many = tuple(Wave(f"wave-{n}", (), "us-east-1", servers=(Server(server_id(n)),)) for n in range(100))
+        store.lay_out("exec-1", *lay_out(replace(PLAN, waves=many)), {})
+
+        for _ in range(2):
+            assert [wave.name for wave in store.begin_round("exec-1").waves] == [wave.name for wave in many]
+
+    def test_there_is_no_round_of_an_execution_that_does_not_exist(self, store: ExecutionStore) -> None:
+        with pytest.raises(LookupError, match="there is no execution exec-9"):
+            store.begin_round("exec-9")
 
     def test_more_active_jobs_than_one_batch_can_read_are_all_read(self, store: ExecutionStore) -> None:
         servers = tuple(Server(server_id(n)) for n in range(12_000))

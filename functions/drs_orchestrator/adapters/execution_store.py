@@ -49,6 +49,20 @@ STATUS_INDEX = "StatusIndex"
 _PIECE_CHARACTERS = 16_000
 
 
+# How many executions' keys are kept in mind, and how many waves are read by their keys: each is paid for by itself.
+_KEPT_IN_MIND = 1000
+_WAVES_BY_KEY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a check begins with: the header, the active jobs and all waves."""
+
+    execution: Execution
+    jobs: list[Job]
+    waves: list[Wave]
+
+
 @dataclass(frozen=True, slots=True)
 class ClientToken:
     """A caller's idempotency token and the digest of the request it came with."""
@@ -68,6 +82,8 @@ class ExecutionStore:
         self._ledger = ledger
         self._table_name = ledger.table_name
         self._dynamodb = ledger.dynamodb
+        # What the last check of each execution read beside its header. Only ever a guess at what the next one needs.
+        self._guesses: dict[str, list[dict[str, str]]] = {}
 
     # -- start -----------------------------------------------------------------------------------------------------
 
@@ -120,6 +136,29 @@ class ExecutionStore:
 
     def get(self, execution_id: str) -> Execution | None:
         return self._ledger.header(execution_id)
+
+    def begin_round(self, execution_id: str) -> Round:
+        """In one call, if since the last check in this process no job became active; more where that guess is wrong.
+
+        Raises LookupError for an unknown id.
+        """
+        key = items.header_key(execution_id)
+        guess = self._guesses.pop(execution_id, [])
+        found = {item["Record"]: item for item in self._ledger.read_together([key, *guess])}
+        if items.HEADER not in found:
+            raise LookupError(f"there is no execution {execution_id}")
+        execution = items.read_header(found[items.HEADER])
+        job_keys = [items.job_key(execution_id, each) for each in sorted(execution.active_jobs)]
+        missing = [each for each in job_keys if each["Record"] not in found]
+        found |= {item["Record"]: item for item in self._ledger.read_together(missing)}
+        waves = [item for record, item in sorted(found.items()) if record.startswith(items.WAVE_PREFIX)]
+        waves = waves or list(self._ledger.records(execution_id, items.WAVE_PREFIX))
+        wave_keys = [items.wave_key(execution_id, number) for number in range(len(waves))]
+        if len(self._guesses) >= _KEPT_IN_MIND:
+            self._guesses.clear()
+        self._guesses[execution_id] = job_keys + (wave_keys if len(waves) <= _WAVES_BY_KEY else [])
+        jobs = [items.read_job(found[each["Record"]]) for each in job_keys if each["Record"] in found]
+        return Round(execution, jobs, [items.read_wave(item) for item in waves])
 
     def get_together(self, execution_ids: Iterable[str]) -> dict[str, Execution]:
         """Those of the executions that exist and whose headers can be read; `get` tells what is wrong with another."""

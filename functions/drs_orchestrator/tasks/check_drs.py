@@ -12,7 +12,7 @@ from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
 from drs_orchestrator.domain.waves import next_waves
 from drs_orchestrator.tasks.ask_operator import settle_overdue_question
 from drs_orchestrator.tasks.close_waves import close_waves
-from drs_orchestrator.tasks.fence import Outcome, driven_execution
+from drs_orchestrator.tasks.fence import Outcome, is_driven
 from drs_orchestrator.tasks.observe_jobs import observe_jobs
 from drs_orchestrator.tasks.publish_events import publish_events
 
@@ -40,12 +40,12 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     retryAfterSeconds is 0: the execution stays POLLING however long that lasts, with it as StatusReason.
     """
     began = app.timer()
-    execution = driven_execution(app, execution_id, generation)
-    if execution is None:
+    read = app.executions.begin_round(execution_id)
+    if not is_driven(read.execution, generation):
         return dict(_SUPERSEDED)
-    execution = settle_overdue_question(app, execution)
-    observation = observe_jobs(app, execution)
-    waves = close_waves(app, execution, app.executions.waves(execution_id), observation.jobs)
+    execution = settle_overdue_question(app, read.execution)
+    observation = observe_jobs(app, execution, read.jobs)
+    waves = close_waves(app, execution, read.waves, observation.jobs)
     servers = [server for job in observation.jobs if not job.finished for server in job.servers.values()]
     intervals = app.settings.intervals
     left = seconds_left(

@@ -30,4 +30,9 @@ def driven_execution(app: App, execution_id: str, generation: int) -> Execution 
     execution = app.executions.get(execution_id)
     if execution is None:
         raise LookupError(f"there is no execution {execution_id}")
-    return execution if execution.generation == generation and not execution.status.is_final else None
+    return execution if is_driven(execution, generation) else None
+
+
+def is_driven(execution: Execution, generation: int) -> bool:
+    """Whether this generation may still act."""
+    return execution.generation == generation and not execution.status.is_final

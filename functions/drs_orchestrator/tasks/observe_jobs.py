@@ -1,7 +1,7 @@
 """Ask DRS about every active job of an execution and record what it says. Used by the check and the reconciler."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -23,9 +23,9 @@ class Observation:
     trouble: DrsUnavailable | None
 
 
-def observe_jobs(app: App, execution: Execution) -> Observation:
-    """One DescribeJobs per account and Region; a throttled or failing DRS is trouble to report, never an error."""
-    jobs = app.executions.active_jobs(execution)
+def observe_jobs(app: App, execution: Execution, jobs: Sequence[Job]) -> Observation:
+    """One DescribeJobs per account and Region for these active jobs of the execution; a throttled or failing DRS is
+    trouble to report, never an error."""
     by_place: dict[tuple[str | None, str], list[Job]] = defaultdict(list)
     for job in jobs:
         if job.job_id and not job.finished:
