@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from drs_orchestrator.adapters.drs import Drs
+from drs_orchestrator.adapters.drs import Drs, StartOutcome
 from drs_orchestrator.domain.clean_up import MAX_ROUNDS, Fate, may_be_terminated
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.source import RecoveryInstance
@@ -208,6 +208,30 @@ class TestRounds:
                 "aws drs terminate-recovery-instances "
                 f"--recovery-instance-ids {each['InstanceId']} --region {each['Region']}"
             )
+
+    @pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])
+    def test_an_instance_that_goes_between_the_look_and_the_call_is_not_left_nor_is_the_one_beside_it(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch, error: str
+    ) -> None:
+        """DRS has forgotten it and refuses the call for both, by an error nobody has documented."""
+        execution_id = drilled(
+            orchestrator, plan(wave("all", DATABASE, WEB), plan_id="one-job") | {"Cleanup": "IMMEDIATE"}
+        )
+        orchestrator.simulator.switch(unknownResourceError=error)
+        [gone, _] = sorted(living(orchestrator))
+        terminate = Drs.terminate
+
+        def late(drs: Drs, instances: list[RecoveryInstance]) -> StartOutcome:
+            monkeypatch.undo()
+            terminate(drs, [each for each in instances if each.instance_id == gone])
+            orchestrator.let_pass(600)
+            return terminate(drs, instances)
+
+        monkeypatch.setattr(Drs, "terminate", late)
+
+        assert orchestrator.clean_up(execution_id)["instancesLeft"] == 0
+        assert {each["Status"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {"TERMINATED"}
+        assert living(orchestrator) == set()
 
     def test_what_was_left_is_tried_again_when_somebody_asks_for_it(self, orchestrator: Orchestrator) -> None:
         execution_id = drilled(orchestrator, IMMEDIATE)
