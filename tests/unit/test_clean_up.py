@@ -1,11 +1,12 @@
 """A drill's clean-up: what it terminates, what it never touches, and what it says of the rest."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from drs_orchestrator.adapters.drs import Drs, StartOutcome
-from drs_orchestrator.domain.clean_up import MAX_ROUNDS, Fate, may_be_terminated
+from drs_orchestrator.domain.clean_up import MAX_ROUNDS, Fate, look, may_be_terminated
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
@@ -174,11 +175,17 @@ class TestRounds:
         assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
         assert living(orchestrator) == set()
 
-    def test_an_instance_that_drs_does_not_list_for_a_moment_is_not_forgotten(self, orchestrator: Orchestrator) -> None:
+    @pytest.mark.parametrize("late", [0, 600])
+    def test_an_instance_that_drs_does_not_list_for_a_moment_is_not_forgotten(
+        self, orchestrator: Orchestrator, late: int
+    ) -> None:
+        """However long after its time the clean-up has its first look."""
         execution_id = drilled(orchestrator, IMMEDIATE)
+        orchestrator.let_pass(late)
         orchestrator.simulator.add_fault("empty", operation="DescribeRecoveryInstances", forSeconds=50)
 
         assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
+        orchestrator.let_pass(60)
         assert living(orchestrator) == set()
 
     @pytest.mark.parametrize("every", [10, 35, 50])
@@ -323,6 +330,15 @@ class TestTheRule:
     )
     def test_anything_else_may_not(self, other: RecoveryInstance) -> None:
         assert not may_be_terminated(other, self.JOB)
+
+    def test_what_the_record_names_and_drs_calls_no_drill_s_is_none_of_the_clean_up_s(self) -> None:
+        """DRS did not list it at first: it was waited for by its name in the record alone."""
+        job = replace(self.JOB, servers={WEB: ServerProgress(instance_id="i-1")})
+        missed = look({}, job, [], now=0, grace=60)
+        found = replace(self.OWN, is_drill=False)
+
+        assert missed["i-1"].missing_since == 0
+        assert look(missed, job, [found], now=30, grace=60) == {}
 
     def test_the_adapter_refuses_what_is_no_drills_whoever_asks(self) -> None:
         with pytest.raises(ValueError, match="not instances of a drill: i-1"):

@@ -94,16 +94,25 @@ def look(
     """The job's instances after one look at DRS: new ones are noted, those that are gone are TERMINATED.
 
     DRS forgets an instance some time after its end, but it may also fail to list one for a moment: it is gone when it
-    has not been listed for `grace` seconds.
+    has not been listed for `grace` seconds, counted from the first look that missed it. That goes for what the job is
+    known to have launched, too: a first look that finds nothing proves nothing.
     """
     listed = {instance.instance_id: instance for instance in seen}
+    missed = {
+        server.instance_id: DrillInstance(server.instance_id, server_id)
+        for server_id, server in job.servers.items()
+        if server.instance_id and server.instance_id not in listed
+    }
     instances = {
         instance_id: instance if instance.fate.is_final else _as_listed(instance, listed.get(instance_id), now, grace)
-        for instance_id, instance in known.items()
+        for instance_id, instance in {**missed, **known}.items()
     }
     for instance_id, found in listed.items():
-        if instance_id not in instances and may_be_terminated(found, job):
-            instances[instance_id] = DrillInstance(instance_id, found.source_server_id)
+        if may_be_terminated(found, job):
+            instances.setdefault(instance_id, DrillInstance(instance_id, found.source_server_id))
+        elif found.is_living:
+            # By the record it is the job's, by DRS it is not: then it is none of the clean-up's.
+            instances.pop(instance_id, None)
     return instances
 
 
