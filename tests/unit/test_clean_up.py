@@ -10,6 +10,7 @@ from drs_orchestrator.domain.clean_up import MAX_ROUNDS, Fate, look, may_be_term
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
+from drs_orchestrator.tasks.clean_up_drill import clean_up_drill
 from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.prepare_execution import prepare_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
@@ -175,6 +176,16 @@ class TestRounds:
         assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
         assert living(orchestrator) == set()
 
+    def test_a_drs_that_can_not_answer_for_forty_minutes_has_terminated_what_it_was_asked_to(
+        self, orchestrator: Orchestrator
+    ) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        clean_up_drill(orchestrator.app, execution_id, 1)
+        orchestrator.simulator.add_fault("throttle", forSeconds=2400)
+
+        assert orchestrator.clean_up(execution_id)["instancesLeft"] == 0
+        assert {each["Status"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {"TERMINATED"}
+
     @pytest.mark.parametrize("late", [0, 600])
     def test_an_instance_that_drs_does_not_list_for_a_moment_is_not_forgotten(
         self, orchestrator: Orchestrator, late: int
@@ -272,7 +283,7 @@ class TestRounds:
 
         assert result["outcome"] == "CLEANED_UP"
         assert {each["Reason"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {
-            "DRS did not terminate it in time"
+            "DRS has not said in time that it is terminated"
         }
 
     def test_an_instance_whose_server_is_busy_waits_for_it(self, orchestrator: Orchestrator) -> None:

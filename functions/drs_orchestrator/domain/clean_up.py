@@ -12,9 +12,10 @@ from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.records import Job
 from drs_orchestrator.domain.source import RecoveryInstance
 
-# How often DRS is looked at before the clean-up ends with what is left: about half an hour at the default interval. A
-# bound in rounds, because the state machine's history is bounded too.
-MAX_ROUNDS = 60
+# How often DRS is looked at before the clean-up ends with what is left: about an hour and a half at the default
+# interval, so that it outlasts a DRS that can't be asked for a while. A bound in rounds, because the state machine's
+# history is bounded too: this is what a driver that has polled has room for.
+MAX_ROUNDS = 180
 
 # DRS's own job type, see `DrsJob.type`.
 TERMINATE = "TERMINATE"

@@ -58,7 +58,7 @@ class _Round:
             after, unsure = self._job(job, before)
             if self.clean_up.is_at_its_last_round:
                 still = [each for each, instance in after.items() if not instance.fate.is_final]
-                after, unsure = domain.left(after, still, "DRS did not terminate it in time"), 0
+                after, unsure = domain.left(after, still, "DRS has not said in time that it is terminated"), 0
             if after != before:
                 self.app.clean_ups.save_instances(execution_id, job.key, after)
             unfinished += unsure + sum(not instance.fate.is_final for instance in after.values())
