@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -294,6 +295,28 @@ class TestDecisions:
                 for call in orchestrator.simulator.calls("StartRecovery")
             )
             assert launched is (outcomes[-1] != "skipped"), f"before call {len(outcomes)}: {outcomes[-1]}"
+
+        assert {"skipped", "refused"} < set(outcomes)
+
+    def test_a_wave_that_was_skipped_before_it_ended_stops_nothing_whenever_the_skip_comes(
+        self, app: App, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its only server came to live by somebody else's recovery, so that the wave ends at its launch."""
+        outcomes = []
+        while not outcomes or outcomes[-1] != "not reached":
+            first, second = server_id(2 * len(outcomes) + 10), server_id(2 * len(outcomes) + 11)
+            orchestrator.add_servers(first, second)
+            waves = wave("database", first), wave("web", second)
+            execution_id = orchestrator.start(plan(*waves, plan_id=f"plan-{len(outcomes)}"))
+            orchestrator.prepare(execution_id)
+            drs = boto3.client("drs", endpoint_url=orchestrator.simulator.url)
+            drs.start_recovery(sourceServers=[{"sourceServerID": first}], isDrill=False)
+            orchestrator.let_pass(900)
+            outcomes.append(skip_before_call(orchestrator, execution_id, len(outcomes), monkeypatch))
+            _, web = orchestrator.drive(execution_id)["Waves"]
+
+            expected = "COMPLETED" if outcomes[-1] == "skipped" else "SKIPPED"
+            assert web["Status"] == expected, f"before call {len(outcomes)}: {outcomes[-1]}"
 
         assert {"skipped", "refused"} < set(outcomes)
 
