@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from drs_orchestrator.adapters.drs import Drs, StartOutcome
-from drs_orchestrator.domain.clean_up import MAX_ROUNDS, Fate, look, may_be_terminated
+from drs_orchestrator.domain.clean_up import LAST_ROUND, MAX_ROUNDS, Fate, look, may_be_terminated
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
@@ -279,11 +279,33 @@ class TestRounds:
     def test_it_ends_even_when_a_termination_never_does(self, orchestrator: Orchestrator) -> None:
         execution_id = drilled(orchestrator, IMMEDIATE)
         orchestrator.simulator.hold(True)
-        result = orchestrator.clean_up(execution_id, rounds=MAX_ROUNDS + 1)
+        result = orchestrator.clean_up(execution_id, rounds=LAST_ROUND + 1)
 
         assert result["outcome"] == "CLEANED_UP"
         assert {each["Reason"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {
             "DRS has not said in time that it is terminated"
+        }
+
+    def test_a_termination_that_comes_late_is_still_waited_for(self, orchestrator: Orchestrator) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        orchestrator.simulator.hold(True)
+        for _ in range(MAX_ROUNDS):
+            clean_up_drill(orchestrator.app, execution_id, 1)
+            orchestrator.let_pass(30)
+        orchestrator.simulator.hold(False)
+
+        assert orchestrator.clean_up(execution_id)["instancesLeft"] == 0
+        assert living(orchestrator) == set()
+
+    def test_what_nobody_terminates_in_time_is_left(self, orchestrator: Orchestrator) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        orchestrator.simulator.add_fault(
+            "error", operation="TerminateRecoveryInstances", code="ServiceQuotaExceededException"
+        )
+
+        assert orchestrator.clean_up(execution_id, rounds=MAX_ROUNDS + 1)["instancesLeft"] == 2
+        assert {each["Reason"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {
+            "DRS did not terminate it in time"
         }
 
     def test_an_instance_whose_server_is_busy_waits_for_it(self, orchestrator: Orchestrator) -> None:

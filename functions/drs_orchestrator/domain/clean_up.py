@@ -12,10 +12,12 @@ from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.records import Job
 from drs_orchestrator.domain.source import RecoveryInstance
 
-# How often DRS is looked at before the clean-up ends with what is left: about an hour and a half at the default
-# interval, so that it outlasts a DRS that can't be asked for a while. A bound in rounds, because the state machine's
-# history is bounded too: this is what a driver that has polled has room for.
-MAX_ROUNDS = 180
+# How often DRS is looked at before what nobody terminates is left: more than an hour at the default interval, so that a
+# DRS that can't be asked for a while is outlasted.
+MAX_ROUNDS = 150
+# What is on its way then, or not listed any more, is waited for until this one, with which the clean-up ends for good.
+# Bounds in rounds, because the state machine's history is bounded too: a driver that has polled has room for these.
+LAST_ROUND = 180
 
 # DRS's own job type, see `DrsJob.type`.
 TERMINATE = "TERMINATE"
@@ -75,8 +77,12 @@ class CleanUp:
         return self.status is CleanUpStatus.CLEANING_UP
 
     @property
-    def is_at_its_last_round(self) -> bool:
+    def is_overdue(self) -> bool:
         return self.rounds >= MAX_ROUNDS
+
+    @property
+    def is_at_its_last_round(self) -> bool:
+        return self.rounds >= LAST_ROUND
 
 
 type Instances = Mapping[str, DrillInstance]
@@ -154,6 +160,15 @@ def ready(instances: Instances) -> list[str]:
         for instance_id, instance in instances.items()
         if instance.fate is Fate.LIVING and instance.reason is None and instance.missing_since is None
     )
+
+
+def unmoved(instances: Instances) -> list[str]:
+    """The ids of the instances that DRS lists and nobody terminates."""
+    return [
+        instance_id
+        for instance_id, instance in instances.items()
+        if instance.fate is Fate.LIVING and instance.missing_since is None
+    ]
 
 
 def asked(instances: Instances, asked_for: Collection[str], job_id: str) -> dict[str, DrillInstance]:

@@ -79,6 +79,8 @@ class _Round:
                 instances = domain.watch(instances, place.jobs_in_use)
                 instances = self._terminate(place, job, instances, seen)
             instances = self._give_up(place, instances, looked)
+            if self.clean_up.is_overdue:
+                instances = domain.left(instances, domain.unmoved(instances), "DRS did not terminate it in time")
         except DrsUnavailable as error:
             logger.warning("clean-up waits for DRS", **self._about(job), reason=str(error))
             return dict(known), 1
