@@ -9,7 +9,7 @@ import pytest
 from statelint.cli import main as statelint
 
 from drs_orchestrator import errors
-from drs_orchestrator.domain.clean_up import MAX_ROUNDS
+from drs_orchestrator.domain.clean_up import LAST_ROUND
 from drs_orchestrator.domain.polling import PollingPhase
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.tasks.fence import Outcome
@@ -194,7 +194,7 @@ class TestHistory:
         before = 1 + dearest_way(definition()["StartAt"], self.POLLING, avoiding={self.CLEANING})
         each = max(dearest_way(name, self.POLLING, avoiding={self.CLEANING}) for name in self.POLLING)
         end = max(dearest_way(name, {self.CLEANING}, avoiding=self.POLLING) for name in self.POLLING)
-        cleaning = MAX_ROUNDS * dearest_way(self.CLEANING, {self.CLEANING})
+        cleaning = LAST_ROUND * dearest_way(self.CLEANING, {self.CLEANING})
         last = dearest_way(self.CLEANING, ends, avoiding={self.CLEANING})
         last += max(EVENTS[states()[name]["Type"]] for name in ends)
 

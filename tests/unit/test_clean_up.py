@@ -1,14 +1,16 @@
 """A drill's clean-up: what it terminates, what it never touches, and what it says of the rest."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from drs_orchestrator.adapters.drs import Drs
-from drs_orchestrator.domain.clean_up import MAX_ROUNDS, Fate, may_be_terminated
+from drs_orchestrator.adapters.drs import Drs, StartOutcome
+from drs_orchestrator.domain.clean_up import LAST_ROUND, MAX_ROUNDS, Fate, look, may_be_terminated
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
+from drs_orchestrator.tasks.clean_up_drill import clean_up_drill
 from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.prepare_execution import prepare_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
@@ -174,11 +176,27 @@ class TestRounds:
         assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
         assert living(orchestrator) == set()
 
-    def test_an_instance_that_drs_does_not_list_for_a_moment_is_not_forgotten(self, orchestrator: Orchestrator) -> None:
+    def test_a_drs_that_can_not_answer_for_forty_minutes_has_terminated_what_it_was_asked_to(
+        self, orchestrator: Orchestrator
+    ) -> None:
         execution_id = drilled(orchestrator, IMMEDIATE)
+        clean_up_drill(orchestrator.app, execution_id, 1)
+        orchestrator.simulator.add_fault("throttle", forSeconds=2400)
+
+        assert orchestrator.clean_up(execution_id)["instancesLeft"] == 0
+        assert {each["Status"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {"TERMINATED"}
+
+    @pytest.mark.parametrize("late", [0, 600])
+    def test_an_instance_that_drs_does_not_list_for_a_moment_is_not_forgotten(
+        self, orchestrator: Orchestrator, late: int
+    ) -> None:
+        """However long after its time the clean-up has its first look."""
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        orchestrator.let_pass(late)
         orchestrator.simulator.add_fault("empty", operation="DescribeRecoveryInstances", forSeconds=50)
 
         assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
+        orchestrator.let_pass(60)
         assert living(orchestrator) == set()
 
     @pytest.mark.parametrize("every", [10, 35, 50])
@@ -209,6 +227,30 @@ class TestRounds:
                 f"--recovery-instance-ids {each['InstanceId']} --region {each['Region']}"
             )
 
+    @pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])
+    def test_an_instance_that_goes_between_the_look_and_the_call_is_not_left_nor_is_the_one_beside_it(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch, error: str
+    ) -> None:
+        """DRS has forgotten it and refuses the call for both, by an error nobody has documented."""
+        execution_id = drilled(
+            orchestrator, plan(wave("all", DATABASE, WEB), plan_id="one-job") | {"Cleanup": "IMMEDIATE"}
+        )
+        orchestrator.simulator.switch(unknownResourceError=error)
+        [gone, _] = sorted(living(orchestrator))
+        terminate = Drs.terminate
+
+        def late(drs: Drs, instances: list[RecoveryInstance]) -> StartOutcome:
+            monkeypatch.undo()
+            terminate(drs, [each for each in instances if each.instance_id == gone])
+            orchestrator.let_pass(600)
+            return terminate(drs, instances)
+
+        monkeypatch.setattr(Drs, "terminate", late)
+
+        assert orchestrator.clean_up(execution_id)["instancesLeft"] == 0
+        assert {each["Status"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {"TERMINATED"}
+        assert living(orchestrator) == set()
+
     def test_what_was_left_is_tried_again_when_somebody_asks_for_it(self, orchestrator: Orchestrator) -> None:
         execution_id = drilled(orchestrator, IMMEDIATE)
         fault = orchestrator.simulator.add_fault(
@@ -237,9 +279,31 @@ class TestRounds:
     def test_it_ends_even_when_a_termination_never_does(self, orchestrator: Orchestrator) -> None:
         execution_id = drilled(orchestrator, IMMEDIATE)
         orchestrator.simulator.hold(True)
-        result = orchestrator.clean_up(execution_id, rounds=MAX_ROUNDS + 1)
+        result = orchestrator.clean_up(execution_id, rounds=LAST_ROUND + 1)
 
         assert result["outcome"] == "CLEANED_UP"
+        assert {each["Reason"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {
+            "DRS has not said in time that it is terminated"
+        }
+
+    def test_a_termination_that_comes_late_is_still_waited_for(self, orchestrator: Orchestrator) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        orchestrator.simulator.hold(True)
+        for _ in range(MAX_ROUNDS):
+            clean_up_drill(orchestrator.app, execution_id, 1)
+            orchestrator.let_pass(30)
+        orchestrator.simulator.hold(False)
+
+        assert orchestrator.clean_up(execution_id)["instancesLeft"] == 0
+        assert living(orchestrator) == set()
+
+    def test_what_nobody_terminates_in_time_is_left(self, orchestrator: Orchestrator) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        orchestrator.simulator.add_fault(
+            "error", operation="TerminateRecoveryInstances", code="ServiceQuotaExceededException"
+        )
+
+        assert orchestrator.clean_up(execution_id, rounds=MAX_ROUNDS + 1)["instancesLeft"] == 2
         assert {each["Reason"] for each in clean_up_of(orchestrator, execution_id)["Instances"]} == {
             "DRS did not terminate it in time"
         }
@@ -299,6 +363,15 @@ class TestTheRule:
     )
     def test_anything_else_may_not(self, other: RecoveryInstance) -> None:
         assert not may_be_terminated(other, self.JOB)
+
+    def test_what_the_record_names_and_drs_calls_no_drill_s_is_none_of_the_clean_up_s(self) -> None:
+        """DRS did not list it at first: it was waited for by its name in the record alone."""
+        job = replace(self.JOB, servers={WEB: ServerProgress(instance_id="i-1")})
+        missed = look({}, job, [], now=0, grace=60)
+        found = replace(self.OWN, is_drill=False)
+
+        assert missed["i-1"].missing_since == 0
+        assert look(missed, job, [found], now=30, grace=60) == {}
 
     def test_the_adapter_refuses_what_is_no_drills_whoever_asks(self) -> None:
         with pytest.raises(ValueError, match="not instances of a drill: i-1"):

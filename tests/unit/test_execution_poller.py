@@ -234,6 +234,30 @@ class TestWavePolling:
         assert recorded == {server: instance.instance_id for server, instance in launched.items()}
         assert len(asked) == 1, "once for both, when they are found launched"
 
+    @pytest.mark.parametrize("execution_type", ["DRILL", "RECOVERY"])
+    def test_a_drs_that_can_not_be_asked_for_the_instance_is_waited_for(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl, execution_type: str
+    ) -> None:
+        """However long: without its id a recovery's instance would not be protected, and nothing would say so."""
+        simulator.switch(recoveryInstanceIdInJob=False, launchEndInLog=False)
+        execution_id = orchestrator.begin(TWO_SERVERS, execution_type)
+        rule = simulator.add_fault("server-error", operation="DescribeRecoveryInstances")
+        orchestrator.check(execution_id, after=900)
+        check = orchestrator.check(execution_id, after=2400)
+        wave = only_wave(orchestrator.show(execution_id))
+
+        assert check["wavesOpen"] == 1
+        assert {server["Status"] for server in wave["Servers"]} == {"LAUNCHED"}
+        assert wave["Jobs"][0]["StatusReason"] == (
+            "waiting: DRS can't be asked which recovery instances it has launched"
+        )
+
+        simulator.remove_faults(rule)
+        wave = only_wave(orchestrator.drive(execution_id))
+        assert wave["Status"] == "COMPLETED"
+        assert all(server["InstanceId"] for server in wave["Servers"])
+        assert "StatusReason" not in wave["Jobs"][0]
+
     def test_an_instance_of_an_earlier_job_is_never_taken_for_this_one(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:

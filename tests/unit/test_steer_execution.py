@@ -1,9 +1,12 @@
 """What operators decide: recorded once with who and why, told to the driver, refused in a sentence that helps."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
+import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from drs_orchestrator.bootstrap import App
@@ -68,6 +71,29 @@ def last(app: App, execution_id: str) -> dict[str, Any]:
     """The history's last entry, without what only its order decides."""
     entry = list(app.executions.history(execution_id))[-1]
     return {name: value for name, value in entry.items() if name not in ("Number", "PreviousHash", "Hash")}
+
+
+def skip_before_call(
+    orchestrator: Orchestrator, execution_id: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Launch, and have the wave `database` skipped right before the launch's call to DynamoDB of that number; what the
+    operator is answered: "skipped", "refused", or "not reached" where there are fewer calls."""
+    answers: list[str] = []
+    operators_app, numbers, make_api_call = orchestrator.another_app(), count(), BaseClient._make_api_call
+
+    def call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        if client.meta.service_model.service_name == "dynamodb" and not answers and next(numbers) == number:
+            answers.append("skipped")
+            try:
+                skip_wave(operators_app, execution_id, {"WaveName": "database"}, JANE)
+            except Conflict:
+                answers[0] = "refused"
+        return make_api_call(client, operation, parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", call)
+        orchestrator.launch(execution_id)
+    return answers[0] if answers else "not reached"
 
 
 class TestDecisions:
@@ -252,6 +278,47 @@ class TestDecisions:
         skip_wave(app, execution_id, {"WaveName": "database"}, JANE)
 
         assert app.executions.record_intent(execution, job, START) is None
+
+    def test_a_wave_is_skipped_or_launched_never_both_whenever_the_skip_comes(
+        self, app: App, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It comes before each call to DynamoDB that a launch makes, one after the other."""
+        outcomes = []
+        while not outcomes or outcomes[-1] != "not reached":
+            server = server_id(len(outcomes) + 10)
+            orchestrator.add_servers(server)
+            execution_id = orchestrator.start(plan(wave("database", server), plan_id=f"plan-{len(outcomes)}"))
+            orchestrator.prepare(execution_id)
+            outcomes.append(skip_before_call(orchestrator, execution_id, len(outcomes), monkeypatch))
+            launched = any(
+                call["request"]["sourceServers"] == [{"sourceServerID": server}]
+                for call in orchestrator.simulator.calls("StartRecovery")
+            )
+            assert launched is (outcomes[-1] != "skipped"), f"before call {len(outcomes)}: {outcomes[-1]}"
+
+        assert {"skipped", "refused"} < set(outcomes)
+
+    def test_a_wave_that_was_skipped_before_it_ended_stops_nothing_whenever_the_skip_comes(
+        self, app: App, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its only server came to live by somebody else's recovery, so that the wave ends at its launch."""
+        outcomes = []
+        while not outcomes or outcomes[-1] != "not reached":
+            first, second = server_id(2 * len(outcomes) + 10), server_id(2 * len(outcomes) + 11)
+            orchestrator.add_servers(first, second)
+            waves = wave("database", first), wave("web", second)
+            execution_id = orchestrator.start(plan(*waves, plan_id=f"plan-{len(outcomes)}"))
+            orchestrator.prepare(execution_id)
+            drs = boto3.client("drs", endpoint_url=orchestrator.simulator.url)
+            drs.start_recovery(sourceServers=[{"sourceServerID": first}], isDrill=False)
+            orchestrator.let_pass(900)
+            outcomes.append(skip_before_call(orchestrator, execution_id, len(outcomes), monkeypatch))
+            _, web = orchestrator.drive(execution_id)["Waves"]
+
+            expected = "COMPLETED" if outcomes[-1] == "skipped" else "SKIPPED"
+            assert web["Status"] == expected, f"before call {len(outcomes)}: {outcomes[-1]}"
+
+        assert {"skipped", "refused"} < set(outcomes)
 
     def test_a_wave_is_not_skipped_once_its_launch_is_noted(self, app: App, orchestrator: Orchestrator) -> None:
         execution_id = orchestrator.start(PLAIN)

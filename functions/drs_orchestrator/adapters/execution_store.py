@@ -191,6 +191,13 @@ class ExecutionStore:
     def waves(self, execution_id: str) -> list[Wave]:
         return [items.read_wave(item) for item in self._ledger.records(execution_id, items.WAVE_PREFIX)]
 
+    def wave(self, execution: Execution, index: int) -> Wave:
+        """Raises LookupError when the execution has no such wave."""
+        item = self._ledger.get(items.wave_key(execution.execution_id, index))
+        if item is None:
+            raise LookupError(f"no record of wave {index} in {execution.execution_id}")
+        return items.read_wave(item)
+
     def jobs(self, execution_id: str, wave: int | None = None) -> list[Job]:
         """Every job of the execution, or of one wave."""
         prefix = items.JOB_PREFIX if wave is None else f"{items.JOB_PREFIX}{wave:04d}#"
@@ -306,11 +313,15 @@ class ExecutionStore:
         self._ledger.each(changes, lambda change: self._change_server(execution, job, change, now))
 
     def save_wave(self, execution: Execution, wave: Wave, now: int) -> bool:
-        """Write a wave with a new status; False when its record has already moved on."""
+        """Write a wave with a new status; False when its record has already moved on, or an operator has had it skipped
+        since it was read."""
         progress = items.wave_progress(wave)
         change = Change(
             set={name: value for name, value in progress.items() if value is not None},
-            only_if={"Status": tuple(status.value for status in predecessors(wave.status))},
+            only_if={
+                "Status": tuple(status.value for status in predecessors(wave.status)),
+                "SkipReason": wave.skip_reason,
+            },
         )
         data = {
             "WaveName": wave.name,

@@ -12,9 +12,12 @@ from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.records import Job
 from drs_orchestrator.domain.source import RecoveryInstance
 
-# How often DRS is looked at before the clean-up ends with what is left: about half an hour at the default interval. A
-# bound in rounds, because the state machine's history is bounded too.
-MAX_ROUNDS = 60
+# How often DRS is looked at before what nobody terminates is left: more than an hour at the default interval, so that a
+# DRS that can't be asked for a while is outlasted.
+MAX_ROUNDS = 150
+# What is on its way then, or not listed any more, is waited for until this one, with which the clean-up ends for good.
+# Bounds in rounds, because the state machine's history is bounded too: a driver that has polled has room for these.
+LAST_ROUND = 180
 
 # DRS's own job type, see `DrsJob.type`.
 TERMINATE = "TERMINATE"
@@ -74,8 +77,12 @@ class CleanUp:
         return self.status is CleanUpStatus.CLEANING_UP
 
     @property
-    def is_at_its_last_round(self) -> bool:
+    def is_overdue(self) -> bool:
         return self.rounds >= MAX_ROUNDS
+
+    @property
+    def is_at_its_last_round(self) -> bool:
+        return self.rounds >= LAST_ROUND
 
 
 type Instances = Mapping[str, DrillInstance]
@@ -94,16 +101,25 @@ def look(
     """The job's instances after one look at DRS: new ones are noted, those that are gone are TERMINATED.
 
     DRS forgets an instance some time after its end, but it may also fail to list one for a moment: it is gone when it
-    has not been listed for `grace` seconds.
+    has not been listed for `grace` seconds, counted from the first look that missed it. That goes for what the job is
+    known to have launched, too: a first look that finds nothing proves nothing.
     """
     listed = {instance.instance_id: instance for instance in seen}
+    missed = {
+        server.instance_id: DrillInstance(server.instance_id, server_id)
+        for server_id, server in job.servers.items()
+        if server.instance_id and server.instance_id not in listed
+    }
     instances = {
         instance_id: instance if instance.fate.is_final else _as_listed(instance, listed.get(instance_id), now, grace)
-        for instance_id, instance in known.items()
+        for instance_id, instance in {**missed, **known}.items()
     }
     for instance_id, found in listed.items():
-        if instance_id not in instances and may_be_terminated(found, job):
-            instances[instance_id] = DrillInstance(instance_id, found.source_server_id)
+        if may_be_terminated(found, job):
+            instances.setdefault(instance_id, DrillInstance(instance_id, found.source_server_id))
+        elif found.is_living:
+            # By the record it is the job's, by DRS it is not: then it is none of the clean-up's.
+            instances.pop(instance_id, None)
     return instances
 
 
@@ -144,6 +160,15 @@ def ready(instances: Instances) -> list[str]:
         for instance_id, instance in instances.items()
         if instance.fate is Fate.LIVING and instance.reason is None and instance.missing_since is None
     )
+
+
+def unmoved(instances: Instances) -> list[str]:
+    """The ids of the instances that DRS lists and nobody terminates."""
+    return [
+        instance_id
+        for instance_id, instance in instances.items()
+        if instance.fate is Fate.LIVING and instance.missing_since is None
+    ]
 
 
 def asked(instances: Instances, asked_for: Collection[str], job_id: str) -> dict[str, DrillInstance]:

@@ -9,7 +9,7 @@ The rules, and why they are not simpler:
   its log, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from drs_orchestrator.domain.advice import next_step
@@ -92,11 +92,20 @@ def observe(job: Job, seen: JobObservation, execution_type: ExecutionType, limit
         drs_status=seen.job.status,
         end_time=ended,
         missing_since=None,
-        status_reason=None,
+        status_reason=_unanswered(servers.values(), seen),
         finished=all(is_settled(server, execution_type) for server in servers.values()),
         unknown_words=with_unknown_words(job.unknown_words, seen.job, seen.log, now),
     )
     return JobUpdate(updated, tuple(changes), updated != job)
+
+
+def _unanswered(servers: Iterable[ServerProgress], seen: JobObservation) -> str | None:
+    """What the job waits for although its servers are launched: DRS, asked for their instances, gave no answer."""
+    if seen.instances is None and any(
+        server.status is ServerStatus.LAUNCHED and not server.detailed for server in servers
+    ):
+        return "waiting: DRS can't be asked which recovery instances it has launched"
+    return None
 
 
 def refuse(job: Job, reason: str) -> JobUpdate:
@@ -322,11 +331,9 @@ class _Judge:
         return self.job.launch_time is not None and self.now - self.job.launch_time > self.limits.server_timeout
 
     def _instance_is_unknown(self) -> bool:
-        """Whether the search for an instance id is over: DRS was asked and names none, or could not be asked for as
-        long as a launch may take."""
-        asked = self.seen.instances is not None and self._grace_is_over()
-        patience = self.ended is not None and self.now - self.ended >= self.limits.server_timeout
-        return self.drs.is_completed and (asked or patience)
+        """Whether the search for an instance id is over: DRS was asked and names none. A DRS that can't be asked is
+        waited for, because an instance nobody knows of would not be protected."""
+        return self.drs.is_completed and self.seen.instances is not None and self._grace_is_over()
 
     def _grace_is_over(self) -> bool:
         return self.ended is not None and self.now - self.ended >= self.limits.completion_grace

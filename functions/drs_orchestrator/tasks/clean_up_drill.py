@@ -4,7 +4,7 @@ Safe to repeat, late or beside itself: every round begins with what DRS says, an
 is not asked to go again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -58,7 +58,7 @@ class _Round:
             after, unsure = self._job(job, before)
             if self.clean_up.is_at_its_last_round:
                 still = [each for each, instance in after.items() if not instance.fate.is_final]
-                after, unsure = domain.left(after, still, "DRS did not terminate it in time"), 0
+                after, unsure = domain.left(after, still, "DRS has not said in time that it is terminated"), 0
             if after != before:
                 self.app.clean_ups.save_instances(execution_id, job.key, after)
             unfinished += unsure + sum(not instance.fate.is_final for instance in after.values())
@@ -77,15 +77,17 @@ class _Round:
             instances = domain.look(known, job, seen.values(), self.app.clock(), grace)
             if any(instance.fate is Fate.LIVING for instance in instances.values()):
                 instances = domain.watch(instances, place.jobs_in_use)
-                instances = self._terminate(place, instances, seen)
+                instances = self._terminate(place, job, instances, seen)
             instances = self._give_up(place, instances, looked)
+            if self.clean_up.is_overdue:
+                instances = domain.left(instances, domain.unmoved(instances), "DRS did not terminate it in time")
         except DrsUnavailable as error:
             logger.warning("clean-up waits for DRS", **self._about(job), reason=str(error))
             return dict(known), 1
         return instances, self._unseen(job, instances)
 
     def _terminate(
-        self, place: "_Place", instances: dict[str, DrillInstance], seen: Mapping[str, RecoveryInstance]
+        self, place: "_Place", job: Job, instances: dict[str, DrillInstance], seen: Mapping[str, RecoveryInstance]
     ) -> dict[str, DrillInstance]:
         ready = domain.ready(instances)
         if not ready:
@@ -100,9 +102,9 @@ class _Round:
         )
         if outcome.job:
             return domain.asked(instances, ready, outcome.job.job_id)
-        if outcome.result is StartResult.REFUSED:
+        if outcome.result is StartResult.REFUSED and _live_on(ready, place.drs.recovery_instances(job.servers)):
             return domain.left(instances, ready, f"DRS refused to terminate it: {outcome.reason}")
-        # Busy, a quota, a conflict, or nobody knows: the next round sees what has come of it.
+        # Busy, a quota, a conflict, one of them is gone, or nobody knows: the next round sees what has come of it.
         return instances
 
     def _give_up(self, place: "_Place", instances: dict[str, DrillInstance], looked: int) -> dict[str, DrillInstance]:
@@ -166,6 +168,12 @@ class _Round:
 
     def _about(self, job: Job) -> dict[str, Any]:
         return about(self.execution, job.wave_name, job.job_id)
+
+
+def _live_on(instance_ids: Collection[str], seen: Iterable[RecoveryInstance]) -> bool:
+    """Whether all of them live. DRS refuses a call that names one which has gone since it was looked at, by whatever
+    error, for the others as well."""
+    return {each.instance_id for each in seen if each.is_living}.issuperset(instance_ids)
 
 
 @dataclass

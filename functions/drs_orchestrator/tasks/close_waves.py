@@ -68,9 +68,10 @@ def _begun(app: App, execution: Execution, wave: Wave) -> Wave:
 
 
 def save_wave(app: App, execution: Execution, wave: Wave) -> Wave:
-    """The wave with its new status written."""
-    if app.executions.save_wave(execution, wave, app.clock()):
-        app.metrics.wave_ended(execution, wave)
+    """The wave with its new status written; as its record stands where somebody else was faster."""
+    if not app.executions.save_wave(execution, wave, app.clock()):
+        return app.executions.wave(execution, wave.index)
+    app.metrics.wave_ended(execution, wave)
     return wave
 
 

@@ -59,12 +59,16 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     places: set[Place] = set()
     while True:
         waves = close_waves(app, execution, waves)
-        begun = _to_launch(waves, execution)
-        jobs = {wave.name: app.executions.jobs(execution_id, wave.index) for wave in waves if wave.name in begun}
+        due = _to_launch(waves, execution)
+        jobs = {wave.name: app.executions.jobs(execution_id, wave.index) for wave in waves if wave.name in due}
+        # Who has a wave skipped claims its jobs. Read after them, the waves tell of every skip that the jobs' versions
+        # already know of; a later one is met by the intent.
+        waves = app.executions.waves(execution_id)
+        begun = {name: forbidden for name, forbidden in _to_launch(waves, execution).items() if name in jobs}
         places |= {place_of(app, job) for each in jobs.values() for job in each}
         results: dict[JobKey, Attempt] = {}
         for forbidden in dict.fromkeys(begun.values()):
-            mine = [job for name, each in jobs.items() if begun[name] == forbidden for job in each]
+            mine = [job for name in begun if begun[name] == forbidden for job in jobs[name]]
             results |= _launch_all(app, execution, mine, tried, deadline, forbidden)
         launches = {attempt.launch for attempt in results.values()}
         if Launch.SUPERSEDED in launches and driven_execution(app, execution_id, generation) is None:
