@@ -111,7 +111,7 @@ def refuse(job: Job, reason: str) -> JobUpdate:
         for server_id in job.to_launch
     }
     changes = tuple(
-        ServerChange(server_id, job.key, ServerStatus.FAILED, error=error, next_step=next_step(reason))
+        ServerChange(server_id, job.key, ServerStatus.FAILED, error=error, next_step=next_step(error))
         for server_id in failed
     )
     return JobUpdate(replace(job, servers={**job.servers, **failed}, finished=True, status_reason=error), changes, True)
