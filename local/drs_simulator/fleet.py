@@ -121,7 +121,7 @@ def launch_action(world: World, document: dict[str, Any], order: int) -> LaunchA
     return LaunchAction(action, float(document.get("seconds", 60)), status, reason)
 
 
-def _lag_seconds(lag: str) -> float:
+def lag_seconds(lag: str) -> float:
     """The seconds of an ISO 8601 duration; raises ControlError for what is none."""
     found = _DURATION.fullmatch(lag)
     if not found:
@@ -132,7 +132,7 @@ def _lag_seconds(lag: str) -> float:
 
 def _add_snapshots(server: SourceServer, now: float, count: int) -> None:
     """Points in time ten minutes apart, the newest as far behind as the server's replication is."""
-    now -= _lag_seconds(server.lag)
+    now -= lag_seconds(server.lag)
     if server.replication_state in WITHOUT_RECOVERY_POINT:
         return
     for position in range(count, -1, -1):
