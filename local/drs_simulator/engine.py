@@ -87,6 +87,7 @@ class Engine:
             "CONVERSION_END": self._converted,
             "CONVERSION_FAIL": self._failed,
             "SNAPSHOT_FAIL": self._snapshot_failed,
+            "USING_PREVIOUS_SNAPSHOT": self._fell_back,
             "LAUNCH_START": self._launch_began,
             "LAUNCH_END": self._launched,
             "LAUNCH_FAILED": self._failed,
@@ -305,6 +306,13 @@ class Engine:
             self._failed(moment)
         else:
             self._log(moment)
+
+    def _fell_back(self, moment: Moment) -> None:
+        """The launch goes on from the newest point in time there is."""
+        points = moment.server.snapshots if moment.server else ()
+        taken = [point.taken for point in points if point.taken is not None]
+        moment.participant.point_in_time = max(taken, default=None)
+        self._log(moment)
 
     def _failed(self, moment: Moment) -> None:
         moment.participant.status.append((moment.at, "FAILED"))

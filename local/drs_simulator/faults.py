@@ -142,6 +142,10 @@ class Rule:
         given = {name: value for name, value in self.conditions.items() if value != CONDITIONS[name]}
         return {"id": self.id, "fault": self.fault, **self.settings, **given, "struck": self.struck}
 
+    def to_dump(self, now: float) -> Settings:
+        """The document and how far the rule is; ``Faults.restore`` reads it back."""
+        return {**self.to_document(), "met": self.met, "age": now - self.since}
+
 
 @dataclass(slots=True)
 class CallVerdict:
@@ -173,6 +177,13 @@ class Faults:
         self.rules[rule.id] = rule
         return rule
 
+    def restore(self, dumped: Settings) -> None:
+        """Put a dumped rule in force where it stood: it goes on counting, and its window of time goes on."""
+        document = dict(dumped)
+        met, struck, age = document.pop("met"), document["struck"], document.pop("age")
+        rule = self.add(document)
+        rule.met, rule.struck, rule.since = met, struck, self._now() - age
+
     def remove(self, rule_id: str | None = None) -> None:
         """Lift one rule, or all of them. What a rule has already done to a launch stays done."""
         if rule_id is None:
@@ -196,14 +207,17 @@ class Faults:
     def to_document(self) -> list[Settings]:
         return [rule.to_document() for rule in self.rules.values()]
 
+    def to_dump(self) -> list[Settings]:
+        """What ``restore`` puts in force again, rule by rule."""
+        return [rule.to_dump(self._now()) for rule in self.rules.values()]
+
     def _parse(self, document: Settings) -> Rule:
         given = dict(document)
         name = given.pop("fault", None)
         defaults = CALL_FAULTS.get(name) if name in CALL_FAULTS else LAUNCH_FAULTS.get(str(name))
         if defaults is None:
             raise ControlError(f"unknown fault {name!r}: choose from {', '.join([*CALL_FAULTS, *LAUNCH_FAULTS])}")
-        self._numbered += 1
-        rule_id = str(given.pop("id", f"rule-{self._numbered}"))
+        rule_id = str(given.pop("id", None) or self._new_id())
         given.pop("struck", None)
         if unknown := set(given) - set(defaults) - set(CONDITIONS):
             known = ", ".join([*defaults, *CONDITIONS])
@@ -219,6 +233,12 @@ class Faults:
         if name == "error" and not settings["code"]:
             raise ControlError("fault error needs a code, for instance AccessDeniedException")
         return Rule(rule_id, str(name), settings, conditions, self._now())
+
+    def _new_id(self) -> str:
+        self._numbered += 1
+        while (rule_id := f"rule-{self._numbered}") in self.rules:
+            self._numbered += 1
+        return rule_id
 
     def _striking(
         self, occasion: Occasion, kinds: dict[str, Settings], rules: Sequence[Rule] | None = None

@@ -1,5 +1,6 @@
 """Making source servers out of the few facts somebody gives (a scenario file, the control API)."""
 
+import re
 from typing import Any
 
 from drs_simulator import views
@@ -29,6 +30,7 @@ USUALLY_SKIPPED = (
     "DOWNLOAD_REPLICATION_SOFTWARE",
 )
 WITHOUT_RECOVERY_POINT = ("INITIATING", "INITIAL_SYNC")
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 OPERATING_SYSTEMS = {
     "linux": "Linux version 5.10.226-214.880.amzn2.x86_64 (Amazon Linux 2)",
@@ -119,7 +121,18 @@ def launch_action(world: World, document: dict[str, Any], order: int) -> LaunchA
     return LaunchAction(action, float(document.get("seconds", 60)), status, reason)
 
 
+def lag_seconds(lag: str) -> float:
+    """The seconds of an ISO 8601 duration; raises ControlError for what is none."""
+    found = _DURATION.fullmatch(lag)
+    if not found:
+        raise ControlError(f"lag must be an ISO 8601 duration such as PT3H, got {lag!r}")
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def _add_snapshots(server: SourceServer, now: float, count: int) -> None:
+    """Points in time ten minutes apart, the newest as far behind as the server's replication is."""
+    now -= lag_seconds(server.lag)
     if server.replication_state in WITHOUT_RECOVERY_POINT:
         return
     for position in range(count, -1, -1):

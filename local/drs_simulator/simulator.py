@@ -235,6 +235,8 @@ class Simulator:
         """Change how source servers replicate; entering or leaving STALLED is an event."""
         if replication_state not in fleet.REPLICATION_STATES:
             raise ControlError(f"state must be one of {', '.join(fleet.REPLICATION_STATES)}, got {replication_state!r}")
+        if lag is not None:
+            fleet.lag_seconds(lag)
         world = self.world(account, region)
         changed = [server for owner, server in self._find_servers(servers) if owner is world]
         for server in changed:

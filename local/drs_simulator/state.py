@@ -9,7 +9,7 @@ from drs_simulator.profiles import BUILT_IN, Profile
 from drs_simulator.simulator import Simulator
 from drs_simulator.worlds import World
 
-VERSION = 2
+VERSION = 3
 _DERIVED = ("busy", "launched", "agenda")
 
 
@@ -29,7 +29,7 @@ def dump(simulator: Simulator) -> dict[str, Any]:
         "defaultProfile": simulator.default_profile,
         "profiles": [profile.to_document() for name, profile in simulator.profiles.items() if name not in BUILT_IN],
         "switches": simulator.switches.to_document(),
-        "faults": simulator.faults.to_document(),
+        "faults": simulator.faults.to_dump(),
         "worlds": worlds,
     }
 
@@ -51,7 +51,7 @@ def load(simulator: Simulator, document: dict[str, Any]) -> None:
         world.rebuild_derived()
     for rule in document["faults"]:
         # What the rule did before the dump stands in the worlds already: it must not strike a second time.
-        simulator.faults.add(rule)
+        simulator.faults.restore(rule)
 
 
 def _read(kind: Any, value: Any) -> Any:

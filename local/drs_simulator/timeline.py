@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from drs_simulator.profiles import SNAPSHOT_FAILED, Failure, Profile
+from drs_simulator.profiles import SNAPSHOT_FAILED, Failure, Profile, ScriptStep
 
 # Silent kinds: they change statuses but are no events of the log.
 COMPLETE = "COMPLETE"  # the job's status becomes COMPLETED
@@ -140,8 +140,11 @@ def terminate_steps(servers: Sequence[str]) -> list[Step]:
 
 
 def with_cleanup(steps: Sequence[Step], server: str, place: str) -> list[Step]:
-    """Put the removal of the server's earlier recovery instances where the switch `cleanupPlace` says."""
+    """Put the removal of the server's earlier recovery instances where the switch `cleanupPlace` says; a recorded log
+    has its own place for it."""
     own = [step for step in steps if step.server == server]
+    if _find(own, "CLEANUP_START"):
+        return list(steps)
     anchors = {
         "before-snapshot": (own[0].at if own else 0.0, -0.2),
         "before-launch": (_time_of(own, "LAUNCH_START"), -0.2),
@@ -267,11 +270,13 @@ def _phased(launch: ServerLaunch, rank: float, pending: float) -> list[Step]:
 
 
 def _scripted(launch: ServerLaunch, position: int) -> list[Step]:
-    return [
-        Step(step.at, step.event, launch.server, {"rawError": step.raw_error, "final": True} if step.raw_error else {})
-        for step in launch.profile.script
-        if step.server == position
-    ]
+    own = [step for step in launch.profile.script if step.server == position]
+    return [Step(step.at, step.event, launch.server, _error_of(step, is_last=step is own[-1])) for step in own]
+
+
+def _error_of(step: ScriptStep, *, is_last: bool) -> dict[str, Any]:
+    """A recorded error is the end of the server's launch if nothing of that server came after it."""
+    return {"rawError": step.raw_error, "final": is_last} if step.raw_error else {}
 
 
 def _action_steps(launch: ServerLaunch, steps: Sequence[Step], discovery_seconds: float) -> list[Step]:

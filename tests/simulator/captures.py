@@ -3,7 +3,8 @@
 They lie in the folder that DRS_CAPTURED_ANSWERS names. A captured file is JSON: the parsed answer of one operation,
 members whose name begins with ``_`` being notes about it. Which operation it is from follows from its content, so a new
 file needs no new test. ``reproduce`` rebuilds in a simulator the situation the answer describes, asks again, and
-returns both answers with ids and times made comparable.
+returns both answers with ids and times made comparable. What only the account's owner decides is taken from the answer:
+names, tags, launch actions and what became of a launch; a machine has one disk and one network interface here.
 """
 
 import json
@@ -20,6 +21,7 @@ from drs_simulator import Simulator
 from drs_simulator.clock import Clock
 from drs_simulator.in_process import connect
 from drs_simulator.profiles import from_log
+from drs_simulator.timeline import LaunchAction
 
 FOLDER = Path(os.environ.get("DRS_CAPTURED_ANSWERS") or Path(__file__).parents[3] / "shared" / "facts" / "captured")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00")
@@ -29,12 +31,26 @@ GIBIBYTE = 1 << 30
 FORMS = {
     "macAddress": re.compile(r"\d+|([0-9a-f]{2}:){5}[0-9a-f]{2}"),
     "elapsedReplicationDuration": re.compile(r"P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?"),
+    "runId": re.compile(r"[0-9a-f-]{36}"),
+    "agentVersion": re.compile(r"[\d.]+"),
+    "ebsVolumeID": re.compile(r"vol-[0-9a-f]+"),
 }
 
 Document = dict[str, Any]
 
 
 NOWHERE = Path("no-captured-answers")
+UNKNOWN = "unknown"
+# A member that only the items of this operation's answer have; the first that is there decides.
+MEMBERS = {
+    "event": "DescribeJobLogItems",
+    "ec2InstanceID": "DescribeRecoveryInstances",
+    "sourceProperties": "DescribeSourceServers",
+    "jobID": "DescribeJobs",
+}
+BEGINNING, ENDS = ("LAUNCH_START",), ("LAUNCH_END", "LAUNCH_FAILED")
+# Longer than any launch, launch action or termination takes.
+UNTIL_ALL_IS_OVER = 7200.0
 
 
 def files_of(*kinds: str) -> list[Path]:
@@ -51,30 +67,33 @@ def read(path: Path) -> Document:
 
 
 def kind_of(answer: Document) -> str:
-    """The operation an answer is from; ``events`` for a list of EventBridge events."""
+    """The operation an answer is from; ``events`` for a list of EventBridge events, UNKNOWN for everything else."""
     if "events" in answer:
         return "events"
     if "job" in answer:
         return "StartRecovery"
-    first = answer["items"][0]
-    if "event" in first:
-        return "DescribeJobLogItems"
-    return "DescribeJobs" if "participatingServers" in first else "DescribeSourceServers"
+    first = next(iter(answer.get("items") or ()), {})
+    return next((operation for member, operation in MEMBERS.items() if member in first), UNKNOWN)
 
 
 def reproduce(answer: Document) -> Iterator[tuple[Document, Document]]:
     """Pairs of (real item, simulated item) for every item of the answer, ids and times made comparable."""
-    kind = kind_of(answer)
-    if kind == "StartRecovery":
-        yield comparable(answer["job"]), comparable(_simulated_job(answer["job"]))
-    elif kind == "DescribeJobs":
-        for job in answer["items"]:
-            yield comparable(job), comparable(_simulated_job(job))
-    elif kind == "DescribeJobLogItems":
-        yield comparable(answer), comparable({"items": simulated_log(answer["items"])})
-    else:
-        for server in answer["items"]:
-            yield comparable(server), comparable(_simulated_server(server))
+    match kind_of(answer):
+        case "StartRecovery":
+            yield comparable(answer["job"]), comparable(_simulated_job(answer["job"]))
+        case "DescribeJobs":
+            for job in answer["items"]:
+                yield comparable(job), comparable(_simulated_job(job))
+        case "DescribeJobLogItems":
+            yield comparable(answer), comparable({"items": simulated_log(answer["items"])})
+        case "DescribeSourceServers":
+            for server in answer["items"]:
+                yield comparable(server), comparable(_simulated_server(server))
+        case "DescribeRecoveryInstances":
+            for instance in answer["items"]:
+                yield comparable(instance), comparable(_simulated_instance(instance))
+        case _:
+            pytest.fail("nothing here tells which operation this is the answer of: see MEMBERS and reproduce")
 
 
 def comparable(document: Document) -> Document:
@@ -115,32 +134,74 @@ def stepped(answer: Document | None = None) -> Simulator:
 
 
 def _simulated_job(real: Document) -> Document:
+    """The job as the answer shows it; which operation it is from is told by its type and status."""
     account, region = _account_and_region(real["arn"])
     participants = real["participatingServers"]
+    terminates = real["type"] == "TERMINATE"
     simulator = stepped(real)
     simulator.set_switches(
         {
             "resourceArnTag": "resourceArn" in real["tags"],
             "recoveryInstanceIdInJob": any("recoveryInstanceID" in item for item in participants),
+            "participatingServersEmptyAfterTerminate": not participants,
+            # What is still under way will not come to its end while we look.
+            "completionGraceSeconds": None if real["status"] == "COMPLETED" else 2 * UNTIL_ALL_IS_OVER,
         }
     )
-    ids = [item["sourceServerID"] for item in participants]
+    ids = [item["sourceServerID"] for item in participants] or ["s-" + "0" * 17]
     simulator.add_servers([{"sourceServerID": server_id} for server_id in ids], account, region)
-    for item in participants:
-        if item["launchStatus"] == "FAILED":
-            simulator.add_fault({"fault": "launch-failure", "sourceServerIDs": [item["sourceServerID"]]})
-    simulator.set_hold(True)
     drs = connect(simulator, account, region)
-    job = drs.start_recovery(
-        sourceServers=[{"sourceServerID": server_id} for server_id in ids],
-        isDrill=real["initiatedBy"] == "START_DRILL",
-        tags={key: value for key, value in real["tags"].items() if key != "resourceArn"},
-    )["job"]
+    if terminates:
+        job = _terminated(simulator, drs, real, ids)
+    else:
+        for item in participants:
+            _foretell(simulator, account, region, item, is_over=real["status"] == "COMPLETED")
+        job = drs.start_recovery(
+            sourceServers=[{"sourceServerID": server_id} for server_id in ids],
+            isDrill=real["initiatedBy"] == "START_DRILL",
+            tags={key: value for key, value in real["tags"].items() if key != "resourceArn"},
+        )["job"]
     if real["status"] == "PENDING":
         return dict(job)
-    simulator.clock.advance(0.000001)
-    simulator.push_jobs("COMPLETED" if real["status"] == "COMPLETED" else "STARTED")
+    simulator.clock.advance(1 if terminates and real["status"] == "STARTED" else UNTIL_ALL_IS_OVER)
     return dict(drs.describe_jobs(filters={"jobIDs": [job["jobID"]]})["items"][0])
+
+
+def _foretell(simulator: Simulator, account: str, region: str, participant: Document, *, is_over: bool) -> None:
+    """Make the server's launch and its launch actions come to what the answer says of them."""
+    server_id = participant["sourceServerID"]
+    status = participant["launchStatus"]
+    fault: Document | None = None
+    if status == "FAILED":
+        fault = {"fault": "launch-failure"}
+    elif status in ("PENDING", "IN_PROGRESS"):
+        phase = "conversion" if status == "PENDING" else "launch"
+        fault = {"fault": "left-behind", "status": status} if is_over else {"fault": "stuck", "phase": phase}
+    if fault:
+        simulator.add_fault({**fault, "sourceServerIDs": [server_id], "account": account, "region": region})
+    if runs := participant.get("launchActionsStatus", {}).get("runs"):
+        server = simulator.world(account, region).servers[server_id]
+        server.post_launch_enabled = True
+        server.launch_actions = [
+            LaunchAction(
+                dict(run["action"]),
+                status="NEVER" if run["status"] == "IN_PROGRESS" else run["status"],
+                failure_reason=run.get("failureReason"),
+            )
+            for run in runs
+        ]
+
+
+def _terminated(simulator: Simulator, drs: Any, real: Document, ids: list[str]) -> Document:
+    """The job that terminates an instance of each server; one that has outlived it is protected."""
+    drs.start_recovery(sourceServers=[{"sourceServerID": server_id} for server_id in ids], isDrill=True)
+    simulator.push_jobs("COMPLETED")
+    instances = {item["sourceServerID"]: item for item in drs.describe_recovery_instances()["items"]}
+    for item in real["participatingServers"]:
+        if item["launchStatus"] == "FAILED":
+            simulator.protect(instances[item["sourceServerID"]]["recoveryInstanceID"], True)
+    doomed = [instances[server_id]["recoveryInstanceID"] for server_id in ids]
+    return dict(drs.terminate_recovery_instances(recoveryInstanceIDs=doomed)["job"])
 
 
 def simulated_log(real: list[Document]) -> list[Document]:
@@ -153,14 +214,23 @@ def simulated_log(real: list[Document]) -> list[Document]:
         )
         for item in real
     ]
-    simulator = stepped()
     # JOB_END is written about 26 ms after the job's end, JOB_START about 0.36 s after its beginning.
-    profile = from_log("captured", lines[0][0] - 0.36, lines[-1][0] - 0.026, lines)
-    simulator.use_profile(profile.to_document())
+    created, ended = lines[0][0] - 0.36, lines[-1][0] - 0.026
     ids = list(dict.fromkeys(server for _, _, server, _ in lines if server))
+    simulator = stepped()
     simulator.add_servers([{"sourceServerID": server_id} for server_id in ids])
     drs = connect(simulator)
-    job = drs.start_recovery(sourceServers=[{"sourceServerID": server_id} for server_id in ids], isDrill=True)["job"]
+    wanted = [{"sourceServerID": server_id} for server_id in ids]
+    if any(event.startswith("CLEANUP") for _, event, _, _ in lines):
+        # There were instances of an earlier job to remove.
+        drs.start_recovery(sourceServers=wanted, isDrill=True)
+        simulator.push_jobs("COMPLETED")
+    begun, told = ({server for _, event, server, _ in lines if event in events} for events in (BEGINNING, ENDS))
+    if silent := begun - told:
+        simulator.set_switches({"launchEndInLog": False})
+        lines[-1:-1] = [(ended, "LAUNCH_END", server, None) for server in ids if server in silent]
+    simulator.use_profile(from_log("captured", created, ended, lines).to_document())
+    job = drs.start_recovery(sourceServers=wanted, isDrill=True)["job"]
     simulator.clock.advance(lines[-1][0] - lines[0][0] + 60)
     pages = drs.get_paginator("describe_job_log_items").paginate(jobID=job["jobID"])
     return [item for page in pages for item in page["items"]]
@@ -187,12 +257,54 @@ def _simulated_server(real: Document) -> Document:
                 "replicationState": replication["dataReplicationState"],
                 "lag": replication["lagDuration"],
                 "skippedInitiationSteps": [step["name"] for step in steps if step["status"] == "SKIPPED"],
+                "stagingAccountID": real.get("stagingArea", {}).get("stagingAccountID"),
             }
         ],
         account,
         region,
     )
-    return dict(connect(simulator, account, region).describe_source_servers()["items"][0])
+    drs = connect(simulator, account, region)
+    last = real["lifeCycle"]["lastLaunch"]
+    if "jobID" in last["initiated"]:
+        participant = {"sourceServerID": real["sourceServerID"], "launchStatus": last.get("status", "LAUNCHED")}
+        _foretell(simulator, account, region, participant, is_over=False)
+        drs.start_recovery(
+            sourceServers=[{"sourceServerID": real["sourceServerID"]}], isDrill=last["initiated"]["type"] == "DRILL"
+        )
+        simulator.clock.advance(UNTIL_ALL_IS_OVER)
+    living = [item["recoveryInstanceID"] for item in drs.describe_recovery_instances()["items"]]
+    if living and "recoveryInstanceId" not in real:
+        drs.terminate_recovery_instances(recoveryInstanceIDs=living)
+        simulator.clock.advance(UNTIL_ALL_IS_OVER)
+    return dict(drs.describe_source_servers()["items"][0])
+
+
+def _simulated_instance(real: Document) -> Document:
+    account, region = _account_and_region(real["arn"])
+    properties = real["recoveryInstanceProperties"]
+    simulator = stepped()
+    simulator.add_servers(
+        [
+            {
+                "sourceServerID": real["sourceServerID"],
+                "hostname": properties["identificationHints"]["hostname"],
+                "os": properties["os"]["fullString"],
+                "diskGiB": properties["disks"][0]["bytes"] / GIBIBYTE,
+                "ramGiB": properties["ramBytes"] / GIBIBYTE,
+                "cores": len(properties["cpus"]),
+                "launchDisposition": "STOPPED" if real["ec2InstanceState"] == "STOPPED" else "STARTED",
+            }
+        ],
+        account,
+        region,
+    )
+    drs = connect(simulator, account, region)
+    drs.start_recovery(sourceServers=[{"sourceServerID": real["sourceServerID"]}], isDrill=real["isDrill"])
+    simulator.clock.advance(UNTIL_ALL_IS_OVER)
+    [instance] = drs.describe_recovery_instances()["items"]
+    if real["tags"]:
+        drs.tag_resource(resourceArn=instance["arn"], tags=real["tags"])
+    return dict(drs.describe_recovery_instances()["items"][0])
 
 
 def _account_and_region(arn: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from drs_simulator import Simulator
+from tests.simulator import captures
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +49,57 @@ def test_an_answer_the_simulator_would_not_give_fails_and_says_where(answer: dic
     assert failed.returncode == 1
     assert "test_a_captured_answer_is_what_the_simulator_says[with_attempts] FAILED" in failed.stdout
     assert "attemptCount" in failed.stdout
+
+
+def test_whatever_jobs_servers_and_instances_came_to_can_be_compared(
+    simulator: Simulator, servers: Callable[..., list[str]], launch: Callable[..., str], drs: Any, tmp_path: Path
+) -> None:
+    """Jobs that launched, failed, left a server behind, are under way and terminate, as an account has them."""
+    actions = [{"name": "mount"}, {"name": "audit", "status": "FAILED"}, {"name": "wait", "status": "NEVER"}]
+    (acting,) = servers(1, launchActions=actions)
+    failing, left, converting, starting, never, twice, quick, gone = servers(8)
+    for server, fault in (
+        (failing, {"fault": "launch-failure"}),
+        (left, {"fault": "left-behind"}),
+        (converting, {"fault": "stuck", "phase": "conversion"}),
+        (starting, {"fault": "stuck"}),
+        (twice, {"fault": "snapshot-fallback"}),
+    ):
+        simulator.add_fault({**fault, "sourceServerIDs": [server]})
+    launch([acting, failing, left, gone])
+    launch([converting, starting], drill=False)
+    launch([twice, quick])
+    simulator.clock.advance(3600)
+    again = launch([twice, quick])
+    simulator.clock.advance(3600)
+    instances = {item["sourceServerID"]: item for item in drs.describe_recovery_instances()["items"]}
+    drs.terminate_recovery_instances(recoveryInstanceIDs=[instances[gone]["recoveryInstanceID"]])
+    simulator.clock.advance(600)
+    drs.terminate_recovery_instances(recoveryInstanceIDs=[instances[quick]["recoveryInstanceID"]])
+    simulator.clock.advance(1)
+    answers = {
+        "jobs": drs.describe_jobs()["items"],
+        "log": drs.describe_job_log_items(jobID=again)["items"],
+        # What its launch actions came to is not in a server.
+        "servers": [item for item in drs.describe_source_servers()["items"] if item["sourceServerID"] != acting],
+        "instances": list(instances.values()),
+    }
+    for name, items in answers.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps({"items": items}), encoding="utf-8")
+
+    compared = conformance(tmp_path)
+
+    assert compared.returncode == 0, compared.stdout
+    assert never in {item["sourceServerID"] for item in answers["servers"]}
+    assert {item["event"] for item in answers["log"]} >= {"CLEANUP_START", "USING_PREVIOUS_SNAPSHOT", "LAUNCH_END"}
+    for name in answers:
+        assert f"test_a_captured_answer_is_what_the_simulator_says[{name}] PASSED" in compared.stdout
+
+
+@pytest.mark.parametrize("answer", [{"items": []}, {"items": [{"snapshotID": "pit-1"}]}], ids=str)
+def test_an_answer_of_an_operation_nobody_can_tell_fails_and_says_so(answer: dict[str, Any]) -> None:
+    with pytest.raises(pytest.fail.Exception, match="which operation"):
+        list(captures.reproduce(answer))
 
 
 def conformance(folder: Path) -> subprocess.CompletedProcess[str]:

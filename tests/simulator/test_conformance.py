@@ -16,7 +16,7 @@ import pytest
 from drs_simulator import Simulator
 from tests.simulator import captures
 
-ANSWERS = captures.files_of("StartRecovery", "DescribeJobs", "DescribeJobLogItems", "DescribeSourceServers")
+ANSWERS = captures.files_of("StartRecovery", *captures.MEMBERS.values(), captures.UNKNOWN)
 LOGS = captures.files_of("DescribeJobLogItems")
 
 
@@ -52,8 +52,8 @@ def test_the_named_profile_of_two_linux_servers_is_the_captured_job(
     log_of: Callable[[str], list[dict[str, Any]]],
 ) -> None:
     log = captures.read(path)["items"]
-    if len(log) != 14:
-        pytest.skip("this is not the log of two servers that both launched")
+    if len(log) != 14 or captures.seconds_into(log)[-1] != pytest.approx(533, abs=1):
+        pytest.skip("this is not the log of the job that the profile was written from")
     job_id = launch(servers(2))
     simulator.clock.advance(600)
 
@@ -64,15 +64,21 @@ def test_the_named_profile_of_two_linux_servers_is_the_captured_job(
 
 
 def test_real_source_servers_are_what_the_simulator_says(real_client: Any) -> None:
-    _compare_structure(real_client.describe_source_servers(maxResults=5), "source servers")
+    _compare(real_client.describe_source_servers(maxResults=5), "source servers")
 
 
 def test_real_jobs_and_their_logs_are_what_the_simulator_says(real_client: Any) -> None:
-    jobs = [job for job in real_client.describe_jobs(maxResults=20)["items"] if job["type"] == "LAUNCH"]
-    _compare_structure({"items": [job for job in jobs if job["status"] == "COMPLETED"]}, "completed launch jobs")
+    jobs = real_client.describe_jobs(maxResults=20)["items"]
+    _compare({"items": [job for job in jobs if job["type"] in ("LAUNCH", "TERMINATE")]}, "jobs")
     for job in jobs:
+        if job["type"] != "LAUNCH" or job["status"] != "COMPLETED":
+            continue
         pages = real_client.get_paginator("describe_job_log_items").paginate(jobID=job["jobID"])
-        _compare_structure({"items": [item for page in pages for item in page["items"]]}, "log items")
+        _compare({"items": [item for page in pages for item in page["items"]]}, "log items")
+
+
+def test_real_recovery_instances_are_what_the_simulator_says(real_client: Any) -> None:
+    _compare(real_client.describe_recovery_instances(maxResults=5), "recovery instances")
 
 
 def test_a_real_launch_is_what_the_simulator_says(real_client: Any, pytestconfig: pytest.Config) -> None:
@@ -80,15 +86,15 @@ def test_a_real_launch_is_what_the_simulator_says(real_client: Any, pytestconfig
     if not server:
         pytest.skip("needs --real-drs-launch and the id of a source server that may be launched")
     started = real_client.start_recovery(sourceServers=[{"sourceServerID": server}], isDrill=True)
-    _compare_structure(started, "started jobs")
+    _compare(started, "started jobs")
     job_id = started["job"]["jobID"]
     while real_client.describe_jobs(filters={"jobIDs": [job_id]})["items"][0]["status"] != "COMPLETED":
         time.sleep(30)
-    _compare_structure(real_client.describe_jobs(filters={"jobIDs": [job_id]}), "completed launch jobs")
-    _compare_structure(real_client.describe_job_log_items(jobID=job_id), "log items")
+    _compare(real_client.describe_jobs(filters={"jobIDs": [job_id]}), "completed launch jobs")
+    _compare(real_client.describe_job_log_items(jobID=job_id), "log items")
 
 
-def _compare_structure(answer: dict[str, Any], what: str) -> None:
+def _compare(answer: dict[str, Any], what: str) -> None:
     """Live answers are compared member by member too; what differs is the finding."""
     answer.pop("ResponseMetadata", None)
     if not answer.get("items") and "job" not in answer:

@@ -277,6 +277,24 @@ def test_a_reset_forgets_everything(control: Callable[..., Any], client: Any) ->
     assert control("GET", "/profiles")["default"] == "windows-2"
 
 
+def test_a_state_is_dumped_and_goes_on_after_it_was_loaded(control: Callable[..., Any], client: Any) -> None:
+    job_id = start(client, SERVER, OTHER)
+    control("POST", "/advance", seconds=300)
+    dumped = control("GET", "/state")
+    control("POST", "/reset")
+
+    control("POST", "/state", **dumped)
+
+    assert statuses(client, job_id) == ("STARTED", ["IN_PROGRESS", "IN_PROGRESS"])
+    control("POST", "/advance", seconds=300)
+    assert statuses(client, job_id) == ("COMPLETED", ["LAUNCHED", "LAUNCHED"])
+
+
+def test_events_are_switched_on_with_a_bus_and_off_without_one(control: Callable[..., Any]) -> None:
+    assert control("POST", "/events", busEndpoint="http://127.0.0.1:9", busName="default") == {"on": True}
+    assert control("POST", "/events", busEndpoint=None) == {"on": False}
+
+
 def test_a_scenario_can_be_given_as_a_document(control: Callable[..., Any], client: Any) -> None:
     loaded = control("POST", "/scenario", name="tiny", worlds=[{"servers": [{"name": "only"}]}])
 
@@ -308,6 +326,12 @@ def test_a_scenario_can_be_given_as_a_document(control: Callable[..., Any], clie
         ("POST", "/faults", '{"rules": [{"fault": "rain"}]}', "rain"),
         ("DELETE", "/faults/rule-0", "", "rule-0"),
         ("POST", "/state", '{"version": 0}', "version"),
+        (
+            "POST",
+            "/replication",
+            f'{{"sourceServerIDs": ["{SERVER}"], "state": "STALLED", "lag": "soon"}}',
+            "ISO 8601 duration",
+        ),
     ],
 )
 def test_a_request_that_makes_no_sense_is_answered_with_a_sentence(

@@ -229,6 +229,23 @@ def test_without_a_fresh_snapshot_the_previous_one_is_used_after_ten_minutes(
     assert statuses_of(job_id) == {server: "LAUNCHED"}
 
 
+def test_an_instance_of_the_previous_snapshot_has_that_ones_date(
+    simulator: Simulator, drs: Any, servers: Servers, launch: Launch
+) -> None:
+    (server,) = servers(1)
+    simulator.add_fault({"fault": "snapshot-fallback"})
+    launch([server])
+    simulator.clock.advance(1200)
+
+    newest = max(
+        point["timestamp"]
+        for point in drs.describe_recovery_snapshots(sourceServerID=server)["items"]
+        if "timestamp" in point
+    )
+    (instance,) = drs.describe_recovery_instances()["items"]
+    assert instance["pointInTimeSnapshotDateTime"] == newest
+
+
 def test_the_log_can_hold_an_event_nobody_has_heard_of(
     simulator: Simulator, servers: Servers, launch: Launch, statuses_of: StatusesOf, events_of: EventsOf
 ) -> None:

@@ -292,6 +292,18 @@ def test_the_log_of_an_unknown_job_is_not_found(drs: Any) -> None:
     assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
+def test_the_log_of_a_job_comes_in_pages(drs: Any, simulator: Simulator, servers: Servers, launch: Launch) -> None:
+    job_id = launch(servers(2))
+    simulator.clock.advance(600)
+    whole = drs.describe_job_log_items(jobID=job_id)["items"]
+
+    paginator = drs.get_paginator("describe_job_log_items")
+    pages = [page["items"] for page in paginator.paginate(jobID=job_id, PaginationConfig={"PageSize": 5})]
+
+    assert [len(page) for page in pages] == [5, 5, 4]
+    assert [item for page in pages for item in page] == whole
+
+
 def test_a_job_of_another_region_is_unknown_here(simulator: Simulator, servers: Servers, launch: Launch) -> None:
     job_id = launch(servers(1))
 

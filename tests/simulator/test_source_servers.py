@@ -1,6 +1,7 @@
 """Source servers and what hangs on them: configurations, points in time, replication, tags."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -69,6 +70,25 @@ def test_points_in_time_are_listed_and_the_one_in_the_making_has_no_timestamp(dr
     assert newest_first == oldest_first[::-1]
     assert ["timestamp" in item for item in newest_first] == [False, True, True, True]
     assert all(item["snapshotID"].startswith("pit-") for item in newest_first)
+
+
+def test_the_newest_point_in_time_is_as_old_as_the_replication_lags_behind(
+    simulator: Simulator, drs: Any, servers: Servers
+) -> None:
+    servers(1, replicationState="DISCONNECTED", lag="P1DT2H")
+    servers(1)
+
+    newest = [
+        max(
+            datetime.fromisoformat(point["timestamp"]).timestamp()
+            for point in drs.describe_recovery_snapshots(sourceServerID=server["sourceServerID"])["items"]
+            if "timestamp" in point
+        )
+        for server in drs.describe_source_servers()["items"]
+    ]
+
+    assert newest[1] - newest[0] == 26 * 3600
+    assert 0 <= simulator.now() - newest[1] < 600
 
 
 def test_a_server_in_its_initial_sync_has_no_point_in_time_and_its_launch_fails(
@@ -181,6 +201,7 @@ def test_tags_of_something_that_does_not_exist_are_not_found(drs: Any) -> None:
         ({"profile": "solaris-2"}, "solaris-2"),
         ({"colour": "blue"}, "colour"),
         ({"replicationState": "SLEEPING"}, "replicationState"),
+        ({"lag": "three hours"}, "lag must be an ISO 8601 duration"),
         ({"launchActions": [{"status": "MAYBE"}]}, "MAYBE"),
         ({"launchActions": [{"length": 3}]}, "length"),
     ],

@@ -10,6 +10,7 @@ from drs_simulator import Simulator, scenarios, state
 from drs_simulator.clock import Clock
 from drs_simulator.errors import ControlError
 from drs_simulator.in_process import connect
+from drs_simulator.simulator import Caller
 
 Launch = Callable[..., str]
 Servers = Callable[..., list[str]]
@@ -62,6 +63,38 @@ def test_a_loaded_state_keeps_faults_switches_profiles_and_hold(simulator: Simul
     assert other.faults.to_document() == simulator.faults.to_document()
     assert other.switches == simulator.switches
     assert other.hold is True
+
+
+@pytest.mark.parametrize(
+    "conditions", [{"count": 3}, {"skip": 3, "count": 1}, {"forSeconds": 90}, {"probability": 0.5}], ids=str
+)
+def test_a_fault_rule_goes_on_counting_where_it_stood(simulator: Simulator, conditions: dict[str, Any]) -> None:
+    simulator.add_fault({"fault": "throttle", **conditions})
+    answers(simulator, 2)
+
+    other = moved(simulator)
+
+    assert other.faults.to_document() == simulator.faults.to_document()
+    assert answers(other, 20) == answers(simulator, 20)
+
+
+def test_a_rule_added_after_loading_replaces_none(simulator: Simulator) -> None:
+    first, second = (simulator.add_fault({"fault": "empty"}).id for _ in range(2))
+    simulator.faults.remove(first)
+    other = moved(simulator)
+
+    third = other.add_fault({"fault": "throttle"}).id
+
+    assert set(other.faults.rules) == {second, third}
+
+
+def answers(simulator: Simulator, count: int) -> list[bool]:
+    """Whether each of so many calls, twenty seconds apart, is answered without an error."""
+    outcomes = []
+    for _ in range(count):
+        outcomes.append(simulator.perform("DescribeJobs", {}, Caller()).error is None)
+        simulator.clock.advance(20)
+    return outcomes
 
 
 def test_new_ids_after_loading_are_those_that_would_have_come(

@@ -17,6 +17,7 @@ from drs_orchestrator.domain.advice import next_step
         ("DRS no longer knows this job (drsjob-1)", "DRS console"),
         ("launch action audit failed: disk is full", "Systems Manager"),
         ("UninitializedAccountException: account 1 is not initialized", "Initialise DRS"),
+        ("DRS refused to start the launch: ValidationException: Invalid request provided: Tags", "no job"),
         ("We currently do not have sufficient capacity (InsufficientInstanceCapacity)", "instance type"),
     ],
 )

@@ -125,7 +125,11 @@ class TestWavePolling:
             assert START < server["LaunchedTime"] <= wave["EndTime"]
             assert steps(server) == ["STARTED", "IN_PROGRESS", "LAUNCHED"]
 
-    def test_a_drill_does_not_wait_for_launch_actions(self, orchestrator: Orchestrator) -> None:
+    @pytest.mark.parametrize("waits", [True, False])
+    def test_a_drill_does_not_wait_for_launch_actions(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl, waits: bool
+    ) -> None:
+        simulator.switch(completedWaitsForLaunchActions=waits)
         orchestrator.add_servers(ONE, TWO, launchActions=[NEVER_ENDS])
         document = orchestrator.drive(orchestrator.start(TWO_SERVERS))
 
@@ -195,10 +199,12 @@ class TestWavePolling:
         assert (server["Status"], server["PostLaunchActionsStatus"]) == ("LAUNCHED", "FAILED")
         assert server["Error"] == "optional launch action audit failed: disk is full"
 
+    @pytest.mark.parametrize("waits", [True, False])
     @pytest.mark.parametrize(("optional", "status"), [(False, "FAILED"), (True, "LAUNCHED")])
     def test_a_launch_action_that_never_ends_has_a_time_limit_of_its_own(
-        self, orchestrator: Orchestrator, optional: bool, status: str
+        self, orchestrator: Orchestrator, simulator: SimulatorControl, optional: bool, status: str, waits: bool
     ) -> None:
+        simulator.switch(completedWaitsForLaunchActions=waits)
         orchestrator.add_servers(ONE, launchActions=[NEVER_ENDS | {"optional": optional}])
         document = orchestrator.drive(orchestrator.start(plan(wave("web", ONE)), "RECOVERY"))
         [server] = only_wave(document)["Servers"]
@@ -206,6 +212,53 @@ class TestWavePolling:
         assert (server["Status"], server["PostLaunchActionsStatus"]) == (status, "TIMED_OUT")
         assert "launch action audit did not finish in time" in server["Error"]
         assert 3600 <= document["EndTime"] - server["LaunchedTime"] < 3600 + 120
+
+    @pytest.mark.parametrize("waits", [True, False])
+    def test_launch_actions_that_never_begin_have_the_same_limit(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl, waits: bool
+    ) -> None:
+        """The instance's SSM agent is never found; a job that waits for launch actions never ends then."""
+        simulator.switch(completedWaitsForLaunchActions=waits, ssmDiscoverySeconds=1_000_000)
+        orchestrator.add_servers(ONE, launchActions=[{"name": "audit"}])
+        document = orchestrator.drive(orchestrator.start(plan(wave("web", ONE)), "RECOVERY"))
+        [server] = only_wave(document)["Servers"]
+
+        assert (server["Status"], server["PostLaunchActionsStatus"]) == ("FAILED", "TIMED_OUT")
+        assert "none began in time" in server["Error"]
+        assert "Systems Manager" in server["NextStep"]
+        assert 3600 <= document["EndTime"] - server["LaunchedTime"] < 3600 + 240
+
+    @pytest.mark.parametrize(("actions", "outcome"), [([{"name": "audit"}], "COMPLETED"), ([], "NOT_CONFIGURED")])
+    def test_a_server_is_done_within_the_limit_though_its_job_goes_on_with_another(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl, actions: list[dict[str, Any]], outcome: str
+    ) -> None:
+        orchestrator.add_servers(ONE, TWO, launchActions=actions)
+        simulator.add_fault("stuck", sourceServerIDs=[TWO])
+        execution_id = orchestrator.begin(TWO_SERVERS, "RECOVERY")
+        orchestrator.check(execution_id, after=1200)
+
+        assert orchestrator.server(execution_id, ONE).get("PostLaunchActionsStatus") != outcome
+
+        orchestrator.check(execution_id, after=3600)
+        server = orchestrator.server(execution_id, ONE)
+        assert (server["Status"], server["PostLaunchActionsStatus"]) == ("LAUNCHED", outcome)
+        assert "Error" not in server
+
+    def test_launch_actions_are_not_said_to_be_missing_while_drs_cant_be_asked_for_them(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        rule = simulator.add_fault("throttle", operation="GetLaunchConfiguration")
+        execution_id = orchestrator.begin(TWO_SERVERS, "RECOVERY")
+        orchestrator.check(execution_id, after=600)
+        orchestrator.check(execution_id, after=3600)
+
+        assert "PostLaunchActionsStatus" not in orchestrator.server(execution_id, ONE)
+
+        simulator.remove_faults(rule)
+        document = orchestrator.drive(execution_id)
+        servers = only_wave(document)["Servers"]
+        assert {server["PostLaunchActionsStatus"] for server in servers} == {"NOT_CONFIGURED"}
+        assert document["Status"] == "COMPLETED"
 
     def test_a_plan_may_set_its_own_limit_for_launch_actions(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE, launchActions=[NEVER_ENDS])

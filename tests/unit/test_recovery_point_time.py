@@ -23,6 +23,20 @@ def test_a_pinned_point_is_the_one_recorded(orchestrator: Orchestrator) -> None:
     assert second["RecoveryPointTime"] == second["LaunchTime"], "the simulator's fresh point is as old as its job"
 
 
+def test_of_a_launch_that_fell_back_to_the_previous_snapshot_it_is_that_ones(
+    orchestrator: Orchestrator, simulator: SimulatorControl
+) -> None:
+    orchestrator.add_servers(ONE, recoverySnapshots=1)
+    _, time = orchestrator.oldest_point(ONE)
+    orchestrator.let_pass(3600)
+    simulator.add_fault("snapshot-fallback")
+    document = orchestrator.drive(orchestrator.start(plan(wave("web", ONE))))
+    [server] = document["Waves"][0]["Servers"]
+
+    assert server["Status"] == "LAUNCHED"
+    assert server["RecoveryPointTime"] == time < server["LaunchTime"] - 3600
+
+
 def test_it_costs_one_call_for_the_servers_found_launched_together(
     orchestrator: Orchestrator, simulator: SimulatorControl
 ) -> None:

@@ -1,6 +1,7 @@
 """Whatever DRS turns out to be like where nobody has documented it, the orchestrator is right.
 
-Every switch of the simulator is set both ways; a drill and a recovery with launch actions have to come out the same.
+Every switch of the simulator is set both ways; a drill and a recovery with launch actions have to come out the same,
+and so has a drill that is cleaned up afterwards and of which DRS has forgotten a server.
 """
 
 from dataclasses import fields
@@ -12,7 +13,7 @@ from drs_simulator.switches import Switches
 from tests.helpers.orchestrator import Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
-ONE, TWO = server_id(1), server_id(2)
+ONE, TWO, FORGOTTEN = server_id(1), server_id(2), server_id(3)
 PLAN = plan(wave("database", ONE, TWO))
 
 ACTIONS = [{"name": "mount", "seconds": 90}, {"name": "audit", "seconds": 90, "optional": True}]
@@ -39,9 +40,12 @@ def test_every_switch_has_a_world_here() -> None:
     assert {field.name for field in fields(Switches)} == set(WORLDS)
 
 
-@pytest.mark.parametrize(
+IN_EVERY_WORLD = pytest.mark.parametrize(
     ("switch", "value"), [(switch, value) for switch, values in WORLDS.items() for value in values], ids=str
 )
+
+
+@IN_EVERY_WORLD
 def test_a_drill_and_a_recovery_come_out_right(
     orchestrator: Orchestrator, simulator: SimulatorControl, switch: str, value: Any
 ) -> None:
@@ -68,6 +72,38 @@ def test_a_drill_and_a_recovery_come_out_right(
         assert all(each["EndTime"] - server["LaunchedTime"] >= ran for server in each["Servers"])
     launched = [call for call in simulator.calls("StartRecovery") if call["tookEffect"]]
     assert len(launched) == 2
+
+
+@IN_EVERY_WORLD
+def test_a_drill_without_a_server_drs_has_forgotten_is_cleaned_up(
+    orchestrator: Orchestrator, simulator: SimulatorControl, switch: str, value: Any
+) -> None:
+    orchestrator.add_servers(ONE, TWO, FORGOTTEN)
+    optional = {"SourceServerId": FORGOTTEN, "Impact": "OPTIONAL"}
+    execution_id = orchestrator.start(
+        plan(wave("database", ONE, TWO), wave("batch", optional)) | {"Cleanup": "IMMEDIATE"}
+    )
+    simulator.reset()
+    simulator.step(orchestrator.now)
+    orchestrator.add_servers(ONE, TWO)
+    simulator.switch(**{switch: value})
+
+    document = orchestrator.drive(execution_id, polls=400)
+    launched = {server["InstanceId"] for server in document["Waves"][0]["Servers"]}
+    cleaned_up = orchestrator.clean_up(execution_id)
+
+    simulator.switch(requestRates=None)
+    assert document["Status"] == "PARTIAL"
+    assert [server["Status"] for server in servers_of(document)] == ["LAUNCHED", "LAUNCHED", "FAILED"]
+    [forgotten] = document["Waves"][1]["Servers"]
+    assert FORGOTTEN in forgotten["Error"]
+    assert "job's log" not in forgotten["NextStep"], "there is no job"
+    assert (cleaned_up["outcome"], cleaned_up["instancesLeft"]) == ("CLEANED_UP", 0)
+    fates = {each["InstanceId"]: each["Status"] for each in orchestrator.show(execution_id)["CleanUp"]["Instances"]}
+    assert fates == dict.fromkeys(launched, "TERMINATED")
+    assert orchestrator.app.drs.at(None, "us-east-1").recovery_instances([ONE, TWO]) == []
+    asked = [call for call in simulator.calls("TerminateRecoveryInstances") if call["tookEffect"]]
+    assert len(asked) == 1
 
 
 def servers_of(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -45,6 +45,10 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
         ("not initialized", "uninitializedaccount"),
         "Initialise DRS in the wave's account and Region, or correct the wave's Region in the plan.",
     ),
+    (
+        ("refused to start",),
+        "Mend what DRS names, in the plan or in DRS, then start the plan again: DRS has begun no job for this server.",
+    ),
 )
 
 _DEFAULT = "Open the DRS job's log for this server, mend what it names, then start the plan again."

@@ -59,19 +59,23 @@ def asks_for_instances(job: Job, drs_job: DrsJob | None, log: Sequence[LogEvent]
     return False
 
 
-def unknown_launch_actions(job: Job, drs_job: DrsJob | None, execution_type: ExecutionType) -> list[str]:
-    """The launched servers of a completed RECOVERY job that show no launch action run, and of which DRS has not said
-    whether they will: runs begin once the instance's SSM agent is discovered, which may be after the job's end."""
-    if drs_job is None or not drs_job.is_completed or execution_type is not ExecutionType.RECOVERY:
+def unknown_launch_actions(
+    job: Job, drs_job: DrsJob | None, execution_type: ExecutionType, limits: Limits, now: int
+) -> list[str]:
+    """The launched servers of a RECOVERY job that show no launch action run although the job is over or their time for
+    it is, and of which DRS has not said whether they will: runs begin once the instance's SSM agent is discovered,
+    which may be after the job's end, or never."""
+    if drs_job is None or execution_type is not ExecutionType.RECOVERY:
         return []
     return [
         server.source_server_id
         for server in drs_job.servers
         if server.launch_status == "LAUNCHED"
         and not server.runs
-        and server.source_server_id in job.servers
-        and job.servers[server.source_server_id].expects_actions is None
-        and not is_settled(job.servers[server.source_server_id], execution_type)
+        and (known := job.servers.get(server.source_server_id))
+        and known.expects_actions is None
+        and not is_settled(known, execution_type)
+        and (drs_job.is_completed or _actions_are_overdue(known, limits, now))
     ]
 
 
@@ -116,7 +120,7 @@ def refuse(job: Job, reason: str) -> JobUpdate:
         for server_id in job.to_launch
     }
     changes = tuple(
-        ServerChange(server_id, job.key, ServerStatus.FAILED, error=error, next_step=next_step(reason))
+        ServerChange(server_id, job.key, ServerStatus.FAILED, error=error, next_step=next_step(error))
         for server_id in failed
     )
     return JobUpdate(replace(job, servers={**job.servers, **failed}, finished=True, status_reason=error), changes, True)
@@ -246,8 +250,7 @@ class _Judge:
     ) -> tuple[ServerProgress, str | None]:
         running = [run for run in runs if run.status not in ("SUCCEEDED", "FAILED")]
         failed = [run for run in runs if run.status == "FAILED"]
-        started = server.launched_time if server.launched_time is not None else self.now
-        timed_out = bool(running) and self.now - started >= self.limits.launch_actions
+        timed_out = _actions_are_overdue(server, self.limits, self.now)
         if self.execution_type is ExecutionType.DRILL:
             # A drill is complete with the launch; what its actions came to is noted only if it is known by then.
             done = _actions_outcome(failed) if runs and not running else None
@@ -258,8 +261,8 @@ class _Judge:
             # More runs may still appear while the job goes on.
             return replace(server, launch_actions=LaunchActionsStatus.IN_PROGRESS if runs else None), None
         if not runs:
-            return self._actions_to_come(server, server_id, timed_out=self.now - started >= self.limits.launch_actions)
-        if timed_out:
+            return self._actions_to_come(server, server_id, timed_out=timed_out)
+        if running:
             outcome, culprits = LaunchActionsStatus.TIMED_OUT, running + failed
         else:
             outcome, culprits = _actions_outcome(failed), failed
@@ -270,14 +273,15 @@ class _Judge:
     def _actions_to_come(
         self, server: ServerProgress, server_id: str, *, timed_out: bool
     ) -> tuple[ServerProgress, str | None]:
-        """The job is over and shows no run. The launch configuration says whether runs are to come; where DRS won't
-        tell, none having begun within the grace has to do."""
+        """The job, or the time for launch actions, is over and no run is shown. The launch configuration says whether
+        runs are to come; where DRS won't tell, none having begun by then has to do."""
         told = self.seen.expects_actions
         expected = server.expects_actions if server.expects_actions is not None else told.get(server_id)
         server = replace(server, expects_actions=expected)
-        if expected is False or (expected is None and server_id in told and self._grace_is_over()):
+        untold = expected is None and server_id in told
+        if expected is False or (untold and (timed_out or self._grace_is_over())):
             return replace(server, launch_actions=LaunchActionsStatus.NOT_CONFIGURED), None
-        if timed_out:
+        if expected and timed_out:
             error = "launch actions are switched on for this server, but none began in time"
             return replace(server, status=ServerStatus.FAILED, launch_actions=LaunchActionsStatus.TIMED_OUT), error
         return replace(server, launch_actions=LaunchActionsStatus.IN_PROGRESS if expected else None), None
@@ -374,6 +378,10 @@ def _left_behind(events: Sequence[LogEvent]) -> str | None:
     """Why an earlier instance of the server was not removed by the launch, as EC2's termination protection has it."""
     failed = next((event for event in events if event.event == "CLEANUP_FAIL"), None)
     return f"an earlier instance lives on: {failed.raw_error or 'DRS gave no reason'}" if failed else None
+
+
+def _actions_are_overdue(server: ServerProgress, limits: Limits, now: int) -> bool:
+    return server.launched_time is not None and now - server.launched_time >= limits.launch_actions
 
 
 def _actions_outcome(failed: Sequence[LaunchActionRun]) -> LaunchActionsStatus:

@@ -69,7 +69,8 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
         if asks_for_instances(job, seen, log):
             instances = drs.instances_of_job(job.job_id or "", job.servers)
     with _unless_unavailable(app, execution, job):
-        for server_id in unknown_launch_actions(job, seen, execution.execution_type):
+        limits = _limits(app, execution)
+        for server_id in unknown_launch_actions(job, seen, execution.execution_type, limits, app.clock()):
             expects_actions[server_id] = drs.expects_launch_actions(server_id)
     return JobObservation(seen, log, instances, expects_actions, denied)
 
