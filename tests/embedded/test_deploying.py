@@ -111,8 +111,14 @@ class Shell:
         return boto3.client("iam", endpoint_url=self._url, **REGION_AND_KEYS | {"aws_access_key_id": account_id})
 
     def outputs(self) -> dict[str, str]:
+        return {output["OutputKey"]: output["OutputValue"] for output in self._stack()["Outputs"]}
+
+    def parameters(self) -> dict[str, str]:
+        return {given["ParameterKey"]: given["ParameterValue"] for given in self._stack()["Parameters"]}
+
+    def _stack(self) -> Any:
         [stack] = self.client.describe_stacks(StackName=STACK_NAME)["Stacks"]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        return stack
 
     def code_of_the_check(self) -> str:
         """The digest of what CheckDrsFunction runs."""
@@ -176,9 +182,12 @@ def test_the_readme_s_commands_deploy_update_roll_back_and_delete(shell: Shell, 
     shell.type(f"{update} --parameter-overrides {parameters}", "y\n")
     assert shell.outputs()["Later"] == "yes"
     assert shell.code_of_the_check() != earlier[1]
+    updated = shell.parameters()
+    assert updated["LogRetentionDays"] == "14"
 
     shell.type(commands("Roll back").replace("TAG", "earlier"), "y\n")
     assert (shell.outputs(), shell.code_of_the_check()) == earlier
+    assert shell.parameters() == updated
     outputs = shell.outputs()
 
     assert shell.drctl(f"status {execution_id}")["Status"] == "POLLING"
