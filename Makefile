@@ -112,12 +112,15 @@ template: setup ## Validate and lint the templates
 	@sam validate --lint
 	@cfn-lint --append-rules tools/cfn_rules -t template.yaml target-account.yaml
 
+PIP_AUDIT := $(PYTHON) -m $(if $(ADVISORIES),tools.advisories "$(ADVISORIES)",pip_audit)
+
 # Exceptions stand with their reasons in .checkov.yaml. --strict: a package PyPI tells nothing of is a failure, not a pass.
+# Audited is what is deployed: what is only a tool here can't be reached from outside, and most of it is pinned by others.
 .PHONY: audit
-audit: .venv-audit/.installed ## Template, workflows and packaged libraries against known mistakes (needs PyPI's advisories)
+audit: setup .venv-audit/.installed ## Template, workflows and packaged libraries against known mistakes [ADVISORIES=folder]
 	@.venv-audit/bin/checkov --config-file .checkov.yaml
 	@.venv-audit/bin/zizmor --offline --persona auditor .github/workflows
-	@.venv-audit/bin/pip-audit --strict --disable-pip --requirement functions/requirements.txt
+	@$(PIP_AUDIT) --strict --disable-pip --requirement functions/requirements.txt
 
 # The tests of `make test` once more under coverage's eyes, which drs_orchestrator must pass.
 .PHONY: coverage
