@@ -76,6 +76,8 @@ class Invocation:
     # The execution its event is about, and when it began.
     execution_id: str = ""
     began: float = 0.0
+    # The how many-th run of its function.
+    number: int = 0
     # What DRS told it: (source server id, execution's tag, status in the record's words).
     told: list[tuple[str, str, str]] = field(default_factory=list)
     # And of the servers whose recovery instances it asked for: those that no drill launched and that live.
@@ -182,6 +184,7 @@ class World:
         self.drivers: dict[str, Driver] = {}
         self.points: list[str] = []
         self.invocations: dict[str, int] = {}
+        self._apps: dict[tuple[str, int], App] = {}
         # How often each driver entered each state.
         self.entered: Counter[tuple[str, str]] = Counter()
         self.invoked: list[Invocation] = []
@@ -223,8 +226,14 @@ class World:
 
     @property
     def app(self) -> App:
-        """That of the function which runs now: each has its own, as each has its own Lambda environment."""
-        return _app(self.invoked[-1].function, self._parameters)
+        """That of the function which runs now, in one of its two Lambda environments: they take turns, so that what one
+        keeps in mind is never of the run just before."""
+        running = self.invoked[-1]
+        environment = (running.function, running.number % 2)
+        if environment not in self._apps:
+            settings = _settings(self._parameters)
+            self._apps[environment] = App(settings, clock=lambda: int(self.now), draw=lambda: self.random.random())
+        return self._apps[environment]
 
     # -- functions -----------------------------------------------------------------------------------------------------
 
@@ -233,7 +242,7 @@ class World:
         invocation = invocation or Invocation(function)
         invocation.began, invocation.execution_id = self.now, event.get("executionId", "")
         invocation.deadline = self.now + _time_limits()[function]
-        self.invocations[function] = self.invocations.get(function, 0) + 1
+        invocation.number = self.invocations[function] = self.invocations.get(function, 0) + 1
         self.invoked.append(invocation)
         try:
             with _current(self):
@@ -756,12 +765,10 @@ def _time_limits() -> dict[str, int]:
 
 
 @cache
-def _app(_function: str, parameters: tuple[tuple[str, str], ...]) -> App:
-    """One a function for all worlds of the same parameters: its clients reach whichever world calls."""
+def _settings(parameters: tuple[tuple[str, str], ...]) -> Settings:
     resources = {"ExecutionTable": EXECUTION_TABLE, "PlanTable": PLAN_TABLE, "NotificationTopic": TOPIC_ARN}
     environment = function_environment(resources, **dict(parameters)) | {"STATE_MACHINE_ARN": STATE_MACHINE_ARN}
-    settings = Settings.from_environment(environment)
-    return App(settings, clock=lambda: int(_worlds[-1].now), draw=lambda: _worlds[-1].random.random())
+    return Settings.from_environment(environment)
 
 
 _worlds: list[World] = []
@@ -856,7 +863,6 @@ def virtual_aws() -> Iterator[None]:
         stack.enter_context(mock.patch("drs_orchestrator.adapters.metrics._print", _drop))
         level = logger.log_level
         logger.setLevel("CRITICAL")
-        _app.cache_clear()
         try:
             yield
         finally:
