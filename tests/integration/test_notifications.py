@@ -72,7 +72,7 @@ def events(deployed_stack: None) -> Iterator[Queue]:
     queue.delete()
 
 
-def test_programs_and_people_are_told_of_the_start_each_wave_the_approval_that_is_needed_and_the_end(
+def test_programs_and_people_are_told_of_the_start_each_wave_the_approval_that_is_needed_the_end_and_the_clean_up(
     events: Queue, mails: Queue
 ) -> None:
     plan = create_test_plan_with_servers([["s-1"], ["s-2"]], approvals=[2])
@@ -109,3 +109,6 @@ def test_programs_and_people_are_told_of_the_start_each_wave_the_approval_that_i
     mail("wave Wave-2 is up")
     event("Execution Finished", status="COMPLETED")
     mail(": COMPLETED")
+    assert call_api("POST", f"/executions/{execution_id}/cleanup").status_code == 202
+    event("Clean-Up Finished", status="CLEANED_UP")
+    mail(": cleaned up")
