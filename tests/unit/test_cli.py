@@ -794,6 +794,7 @@ def test_an_answer_that_is_none_ends_5_with_a_sentence(
 
     assert result.exit_code == 5
     assert sentence in result.stderr
+    assert "\n  try: " in result.stderr
     assert "Traceback" not in result.output
 
 
