@@ -21,7 +21,7 @@ def plan_check(file: PlanFile, as_json: AsJson = False) -> None:
     from drctl.plan_files import checked_plan
     from drs_orchestrator.domain.plan import launch_order, plan_from_document
 
-    plan = plan_from_document(checked_plan(file))
+    plan = plan_from_document(checked_plan(file, "drctl plan check"))
     order = launch_order(plan)
     if as_json:
         print_json({"PlanId": plan.plan_id, "Valid": True, "LaunchOrder": order})
@@ -38,7 +38,7 @@ def plan_put(file: PlanFile, api_url: ApiUrl = None, as_json: AsJson = False) ->
     """Store a plan, or replace the stored one of the same PlanId."""
     from drctl.plan_files import checked_plan
 
-    document = checked_plan(file)
+    document = checked_plan(file, "drctl plan put")
     stored, is_new = connect(api_url).put_plan(document["PlanId"], document)
     if as_json:
         print_json(stored)

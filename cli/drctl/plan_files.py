@@ -1,18 +1,20 @@
 """Plan files: YAML or JSON, from a path or from standard input (`-`)."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
+from drctl.names import nearest
 from drctl.options import PLAN_SUFFIXES
 from drctl.outcome import CliError, ExitCode
 from drctl.wording import counted
 
 
-def read_plan_file(path: str) -> object:
+def read_plan_file(path: str, command: str) -> object:
     """Whatever value the file holds. JSON is YAML too, but a JSON parser's messages are better about JSON."""
-    text = _text(path)
+    text = _text(path, command)
     if not (path.endswith(".json") or text.lstrip().startswith("{")):
         return _yaml(path, text)
     try:
@@ -21,11 +23,12 @@ def read_plan_file(path: str) -> object:
         raise CliError(f"{path} is not valid JSON: {error}.", ExitCode.REFUSED) from error
 
 
-def checked_plan(path: str) -> dict[str, Any]:
-    """The plan document in the file; raises CliError with every fault."""
+def checked_plan(path: str, command: str) -> dict[str, Any]:
+    """The plan document in the file; raises CliError with every fault. `command`: what was typed before the file's
+    name."""
     from drs_orchestrator.plan_document import validate_plan
 
-    document = read_plan_file(path)
+    document = read_plan_file(path, command)
     faults = [{"pointer": fault.pointer, "message": fault.message} for fault in validate_plan(document)]
     if faults or not isinstance(document, dict):
         raise CliError(
@@ -34,25 +37,26 @@ def checked_plan(path: str) -> dict[str, Any]:
     return document
 
 
-def _text(path: str) -> str:
+def _text(path: str, command: str) -> str:
     try:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise CliError(f"There is no file {path}.", ExitCode.USAGE, _similar(path)) from error
+        raise CliError(f"There is no file {path}.", ExitCode.USAGE, _instead(path, command)) from error
     except OSError as error:
         raise CliError(f"{path} can't be read: {error.strerror}.", ExitCode.USAGE) from error
     except UnicodeDecodeError as error:
         raise CliError(f"{path} is not a text in UTF-8.", ExitCode.REFUSED) from error
 
 
-def _similar(path: str) -> str | None:
-    from difflib import get_close_matches
-
-    folder = Path(path).parent
-    names = [entry.name for entry in folder.iterdir() if entry.suffix in PLAN_SUFFIXES] if folder.is_dir() else []
-    near = get_close_matches(Path(path).name, names, n=1, cutoff=0.5)
-    return f"drctl plan check {folder / near[0]}" if near else None
+def _instead(path: str, command: str) -> str:
+    """The command with the plan that was probably meant: of nearly that name, there or in the folder `plans` of that
+    place; else the one that shows what there is."""
+    folder = next(each for each in Path(path).parents if each.is_dir())
+    plans = [file for place in (folder, folder / "plans") for file in place.glob("*") if file.suffix in PLAN_SUFFIXES]
+    near = nearest(Path(path).stem, (file.stem for file in plans))
+    meant = next((file for file in plans if file.stem == near), None)
+    return shlex.join([*command.split(), str(meant)]) if meant else shlex.join(["ls", str(folder)])
 
 
 def _without_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -23,6 +23,8 @@ COMMON = (
     "time",
     "by",
     "reason",
+    "skipApprovals",
+    "replaceLive",
     "nextCommand",
 )
 
@@ -136,6 +138,7 @@ def test_who_publishes_may_put_events_on_this_bus_and_only_the_sender_may_publis
             "LaunchWavesFunction",
             "CheckDrsFunction",
             "FinishExecutionFunction",
+            "CleanUpDrillFunction",
             "ReconcilerFunction",
         },
         "sns:Publish": {"SendNotificationFunction"},

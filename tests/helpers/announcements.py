@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
+from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.steer_execution import approve
 from tests.helpers.orchestrator import CALLER, EVENT_BUS, Orchestrator, plan, server_id, wave
 
@@ -55,7 +56,8 @@ def hold_until_stuck(orchestrator: Orchestrator, execution_id: str, generation: 
 
 
 def everything_announced(orchestrator: Orchestrator) -> dict[str, Event]:
-    """One event of each kind, by its detail-type, of a drill in which DRS hangs and a server fails."""
+    """One event of each kind, by its detail-type, of a drill in which DRS hangs, a server fails, and one instance is
+    protected from the clean-up."""
     one, two, three = (server_id(number) for number in (1, 2, 3))
     for server, name in ((one, "db-1"), (two, "web-1"), (three, "web-2")):
         orchestrator.add_servers(server, tags={"Name": name})
@@ -78,4 +80,7 @@ def everything_announced(orchestrator: Orchestrator) -> dict[str, Event]:
     orchestrator.launch(execution_id)
     approve(orchestrator.app, execution_id, None, CALLER)
     orchestrator.drive(execution_id)
+    orchestrator.simulator.protect(orchestrator.server(execution_id, two)["InstanceId"])
+    request_clean_up(orchestrator.app, execution_id, {"Reason": "the drill is over"}, CALLER)
+    orchestrator.clean_up(execution_id, 2)
     return {event["detail-type"]: event for event in subscriber.events()}

@@ -12,12 +12,13 @@ HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=\"alert('
 
 
 def troubled_report(orchestrator: Orchestrator, text: str = "as planned") -> dict[str, Any]:
-    """A recovery with launch actions, an approval, a failed server and a skipped wave; whatever a person, a plan or
-    DRS may write in it says `text`."""
+    """A recovery with launch actions, an approval, a failed server, a skipped wave and instances that EC2 does not
+    protect; whatever a person, a plan, DRS or EC2 may write in it says `text`."""
     one, two, three, four = (server_id(number) for number in range(1, 5))
     actions = [{"name": "audit", "seconds": 300}]
     orchestrator.add_servers(one, two, three, four, name=text, launchActions=actions)
     orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[three], text=text)
+    orchestrator.ec2.fail("UnauthorizedOperation", text, status=403)
     # Neither a plan's names nor a reason may hold a control character.
     line = "".join(char for char in text if char.isprintable())
     document = plan(

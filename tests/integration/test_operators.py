@@ -148,6 +148,21 @@ class TestBeforeTheStart:
         assert replaced["Reason"] == "it was a test"
         assert instance_states("s-1").get(instance) != "RUNNING"
 
+    def test_who_is_recovered_by_hand_after_the_start_is_not_launched_over(self) -> None:
+        plan = create_test_plan_with_servers([["s-1"], ["s-2"]], approvals=[2])
+        execution_id = start_test_execution(plan)
+        wait_for_status(execution_id, "PAUSED")
+        client("drs").start_recovery(isDrill=False, sourceServers=[{"sourceServerID": source_server_id("s-2")}])
+        control().push_jobs("COMPLETED")
+        [instance] = instance_states("s-2")
+        steer(execution_id, "approve")
+        document = wait_for_final_status(execution_id)
+        guarded = servers(document)[source_server_id("s-2")]
+
+        assert guarded["Status"] == "SKIPPED"
+        assert f"the launch would have removed {instance}" in guarded["Error"]
+        assert instance_states("s-2") == {instance: "RUNNING"}
+
 
 class TestDecisions:
     def test_a_wave_is_up_with_its_minimum_and_a_failed_one_asks_until_somebody_cancels(self) -> None:

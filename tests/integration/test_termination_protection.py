@@ -39,7 +39,10 @@ def test_what_a_recovery_launched_is_protected() -> None:
     plan = create_test_plan_with_servers([["s-1", "s-2"], ["s-3"]])
     document = wait_for_status(start_test_execution(plan, "RECOVERY"), "COMPLETED")
 
+    report = call_api("GET", f"/executions/{document['ExecutionId']}/report").json()
+
     assert protected(document) == shown(document) == [True, True, True]
+    assert report["TerminationProtection"] == {"Wanted": True, "Protected": 3, "Unprotected": 0}
     with pytest.raises(ClientError, match="OperationNotPermitted"):
         client("ec2").terminate_instances(InstanceIds=instances_of(document)[:1])
 

@@ -503,6 +503,7 @@ def _announced_as(kind: str, status: str) -> str | None:
         "ExecutionFinished": "Execution Finished",
         "DriverReplaced": "Execution Stuck",
         "StoodStill": "Execution Stuck",
+        "CleanUpFinished": "Clean-Up Finished",
     }.get(kind)
 
 

@@ -59,6 +59,7 @@ def test_what_operators_ask_for_and_a_clean_up_does_are_points() -> None:
         "CleanUpDrillFunction: drs TerminateRecoveryInstances",
         "CleanUpDrillFunction: dynamodb PutItem",
         "CleanUpDrillFunction: dynamodb TransactWriteItems",
+        "CleanUpDrillFunction: events PutEvents",
     ):
         assert wanted in called
 

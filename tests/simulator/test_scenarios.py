@@ -43,6 +43,7 @@ def test_a_scenario_has_the_fleet_it_is_named_for(simulator: Simulator, name: st
     [
         ("three-tier", "three-tier"),
         ("supervised", "three-tier"),
+        ("quarterly-drill", "three-tier"),
         ("parallel-sites", "parallel-sites"),
         ("hundreds-of-servers", "hundreds-of-servers"),
         ("several-accounts", "several-accounts"),

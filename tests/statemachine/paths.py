@@ -142,6 +142,14 @@ PATHS = (
         ("Prepare Execution", *LAUNCH, "Finish Execution", *CLEAN_UP, "Execution Completed"),
     ),
     Path(
+        "a drill that is cleaned up a minute later",
+        ONE_SERVER | {"PlanId": "tidy-later", "Cleanup": 1},
+        (
+            *("Prepare Execution", *LAUNCH, "Finish Execution", "Wait Before Clean-Up"),
+            *(*CLEAN_UP, "Execution Completed"),
+        ),
+    ),
+    Path(
         "a recovery that DRS refuses",
         ONE_SERVER,
         ("Prepare Execution", "Launch Ready Waves", "Protect Instances", "Finish Execution", "Execution Failed"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.statemachine.reading import definition, states
-from tools.state_graph import BEGIN, END, draw, edges, main
+from tools.state_graph import BEGIN, END, README, draw, edges, main
 
 
 def test_the_readme_shows_the_shipped_definition(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +30,25 @@ def test_the_branch_on_drill_or_recovery_is_named() -> None:
 
     assert 'drill_or_recovery -->|"DRILL"| has_every_drill_server_launched' in drawing
     assert 'drill_or_recovery -->|"RECOVERY"| has_every_launch_action_ended' in drawing
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        'what_was_launched -->|"awaits decision"| wait_for_a_decision',
+        'what_was_launched -->|"jobs waiting > 0"| wait_for_drs_capacity',
+        'what_was_launched -->|"stopping"| wait_for_jobs_in_flight',
+        'outcome -->|"CANCELLED"| execution_cancelled',
+        'is_a_clean_up_due -->|"clean up"| clean_up_drill',
+        'is_a_clean_up_due -->|"clean up and clean up delay seconds > 0"| wait_before_clean_up',
+    ],
+)
+def test_approval_capacity_cancellation_and_clean_up_are_places_that_the_readme_points_at(way: str) -> None:
+    place = way.split()[-1]
+    _, told = README.read_text(encoding="utf-8").split(END)
+
+    assert way in draw(definition())
+    assert f"*{next(name for name in states() if re.sub(r'[ -]', '_', name.lower()) == place)}*" in told.split("##")[0]
 
 
 def test_failing_tasks_are_one_note_and_not_an_arrow_each() -> None:

@@ -293,11 +293,26 @@ def test_a_file_that_is_no_plan_is_refused_in_a_sentence(
     assert "Traceback" not in result.output
 
 
-def test_a_mistyped_file_name_gets_the_right_command(drctl: Drctl) -> None:
-    result = drctl("plan", "check", str(ROOT / "plans" / "three-teir.yaml"))
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("check plans/three-teir.yaml", "drctl plan check plans/three-tier.yaml"),
+        ("put plans/three-tier.yml", "drctl plan put plans/three-tier.yaml"),
+        ("put three-tier.yaml", "drctl plan put plans/three-tier.yaml"),
+        # However much the ends of their names are alike.
+        ("put nope.yaml", "ls ."),
+        ("put plans/nope.yaml", "ls plans"),
+        ("put nowhere/nope.yaml", "ls ."),
+    ],
+)
+def test_a_file_that_is_not_there_gets_the_command_with_the_one_that_was_meant_or_a_list(
+    drctl: Drctl, monkeypatch: pytest.MonkeyPatch, typed: str, meant: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    result = drctl("plan", *typed.split())
 
     assert result.exit_code == 2
-    assert f"try: drctl plan check {PLAN_FILE}" in result.stderr
+    assert result.stderr == f"drctl: There is no file {typed.split()[1]}.\n  try: {meant}\n"
 
 
 def test_a_plan_that_is_no_text_or_a_folder_is_refused(drctl: Drctl, tmp_path: Path) -> None:
@@ -779,6 +794,7 @@ def test_an_answer_that_is_none_ends_5_with_a_sentence(
 
     assert result.exit_code == 5
     assert sentence in result.stderr
+    assert "\n  try: " in result.stderr
     assert "Traceback" not in result.output
 
 

@@ -105,6 +105,30 @@ class TestEachEvent:
         assert told.subject == "DRILL of shop: paused, waits to be resumed (web)"
         assert "Without an answer" not in told.body
 
+    def test_a_clean_up_that_left_something_names_it_and_what_to_do(self) -> None:
+        detail = SAMPLES["Clean-Up Finished"]
+        told = mail("Clean-Up Finished", detail)
+
+        assert told.subject == "DRILL of shop: clean-up left 1 instance"
+        assert "- i-23f8811e98a818b68 of s-00000000000000002 in us-east-1: The instance" in told.body
+        assert f"\n    {detail['cleanUpCommand']}\n" in told.body
+
+    def test_a_clean_up_that_left_nothing_asks_for_nothing(self) -> None:
+        detail = sample("Clean-Up Finished", status="CLEANED_UP", left=0, leftInstances=[], cleanUpCommand=None)
+        told = mail("Clean-Up Finished", detail)
+
+        assert told.subject == "DRILL of shop: cleaned up"
+        assert "Nothing that the drill launched is left." in told.body
+        assert "drctl cleanup" not in told.body
+
+    @pytest.mark.parametrize("detail_type", sorted(SAMPLES))
+    def test_broken_glass_stands_in_every_mail(self, detail_type: str) -> None:
+        broken = paragraphs(detail_type, sample(detail_type, skipApprovals=True, replaceLive=True))
+
+        assert "Break-glass: this execution waits for no approval." in broken
+        assert any(each.startswith("Break-glass: this execution may remove living instances") for each in broken)
+        assert "Break-glass" not in mail(detail_type, SAMPLES[detail_type]).body
+
     @pytest.mark.parametrize(
         ("status", "sentence"),
         [

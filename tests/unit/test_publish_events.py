@@ -13,6 +13,7 @@ from drs_orchestrator.tasks.ask_operator import wait_for_decision
 from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.publish_events import publish_events
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
+from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause
 from tests.helpers.announcements import STUCK_SECONDS, Subscriber, hold_until_stuck
 from tests.helpers.orchestrator import CALLER, EVENT_BUS, EXECUTION_TABLE, Orchestrator, plan, server_id, wave
@@ -129,6 +130,32 @@ class TestAnnouncements:
         assert subscriber.last()["status"] == "CANCELLED"
         assert subscriber.last()["statusReason"] == f"cancelled by {CALLER}: wrong plan"
 
+    def test_that_the_glass_was_broken_stands_in_every_event(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE)
+        document = plan(wave("a", ONE, ApprovalBefore=True))
+        subscriber = Subscriber()
+        orchestrator.drive(
+            orchestrator.start(document, "RECOVERY", SkipApprovals=True, ReplaceLive="shop", Reason="nobody answers")
+        )
+        details = [event["detail"] for event in subscriber.events()]
+
+        assert [(each["skipApprovals"], each["replaceLive"]) for each in details] == [(True, True)] * 3
+
+    @pytest.mark.parametrize("document", [{"Cleanup": "IMMEDIATE"}, {}], ids=["by its plan", "by hand"])
+    def test_the_end_of_a_clean_up_is_announced(self, orchestrator: Orchestrator, document: dict[str, Any]) -> None:
+        orchestrator.add_servers(ONE)
+        subscriber = Subscriber()
+        execution_id = orchestrator.start(plan(wave("a", ONE)) | document)
+        orchestrator.drive(execution_id)
+        if not document:
+            request_clean_up(orchestrator.app, execution_id, {"Reason": "signed off"}, CALLER)
+        orchestrator.clean_up(execution_id, 1 if document else 2)
+
+        assert subscriber.told()[-2:] == ["Execution Finished", "Clean-Up Finished"]
+        assert (subscriber.last()["status"], subscriber.last()["terminated"]) == ("CLEANED_UP", 1)
+        assert subscriber.last()["leftInstances"] == []
+        assert unpublished(orchestrator) == []
+
 
 class TestStuck:
     def test_an_execution_in_which_nothing_moves_is_announced_now_and_again(self, orchestrator: Orchestrator) -> None:
@@ -197,6 +224,19 @@ class TestTrouble:
             "Wave Up",
             "Execution Finished",
         ]
+        assert unpublished(orchestrator) == []
+
+    def test_the_end_of_a_clean_up_is_published_later_when_the_bus_is_down(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE)
+        execution_id = orchestrator.start(plan(wave("a", ONE)) | {"Cleanup": "IMMEDIATE"})
+        orchestrator.drive(execution_id)
+        bus = give_bus(orchestrator.app, UnsteadyBus(0))
+
+        assert orchestrator.clean_up(execution_id)["outcome"] == "CLEANED_UP"
+        assert unpublished(orchestrator) == [execution_id]
+        bus.capacity = 100
+        reconcile_executions(orchestrator.app)
+        assert [notice.type for notice in bus.taken] == ["Clean-Up Finished"]
         assert unpublished(orchestrator) == []
 
     def test_a_bus_that_is_gone_delays_nothing_but_the_announcement(self, orchestrator: Orchestrator) -> None:

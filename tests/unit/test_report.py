@@ -406,6 +406,40 @@ class TestOverrides:
         assert report_of(orchestrator, orchestrator.begin(plan(wave("web", ONE))))["Overrides"] == []
 
 
+class TestTerminationProtection:
+    def test_of_a_recovery_each_instance_is_told_to_be_protected_or_why_not(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE, TWO, THREE)
+        orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[THREE])
+        execution_id = orchestrator.start(plan(wave("web", ONE, TWO, THREE)), "RECOVERY")
+        with pytest.raises(AssertionError, match="still running"):
+            orchestrator.drive(execution_id, polls=9, every=60)
+        refused = orchestrator.server(execution_id, TWO)["InstanceId"]
+        orchestrator.ec2.fail("UnauthorizedOperation", "Not allowed.", status=403, instance_id=refused)
+        orchestrator.drive(execution_id)
+        report = report_of(orchestrator, execution_id)
+        one, two, three = (servers(report)[server_id] for server_id in (ONE, TWO, THREE))
+
+        assert report["TerminationProtection"] == {"Wanted": True, "Protected": 1, "Unprotected": 1}
+        assert (one["TerminationProtection"], two["TerminationProtection"]) == (True, False)
+        assert two["UnprotectedReason"] == "UnauthorizedOperation: Not allowed."
+        assert "TerminationProtection" not in three
+
+    def test_a_plan_that_does_not_want_it_says_so(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE)
+        execution_id = orchestrator.start(plan(wave("web", ONE)) | {"TerminationProtection": False}, "RECOVERY")
+        orchestrator.drive(execution_id)
+        report = report_of(orchestrator, execution_id)
+
+        assert report["TerminationProtection"] == {"Wanted": False, "Protected": 0, "Unprotected": 0}
+
+    def test_of_a_drill_nothing_is_told(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE)
+        execution_id = orchestrator.start(plan(wave("web", ONE)))
+        orchestrator.drive(execution_id)
+
+        assert "TerminationProtection" not in report_of(orchestrator, execution_id)
+
+
 class TestAudit:
     def test_the_head_is_that_of_the_history_and_the_chain_is_whole(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)

@@ -158,6 +158,29 @@ class TestStructure:
         assert "Left: i-2 it is protected" in text
         assert "Instances left" in text
 
+    @pytest.mark.parametrize(
+        ("figures", "sentence"),
+        [
+            ({"Wanted": True, "Protected": 2, "Unprotected": 1}, "EC2 keeps 2 of 3 instances from being terminated."),
+            ({"Wanted": False, "Protected": 0, "Unprotected": 0}, "The plan leaves them unprotected"),
+            ({"Wanted": True, "Protected": 0, "Unprotected": 0}, "EC2 has not been asked to protect any instance."),
+        ],
+    )
+    def test_what_a_later_launch_may_remove_is_told(
+        self, report: dict[str, Any], figures: dict[str, Any], sentence: str
+    ) -> None:
+        assert sentence in Page(report_page(report | {"TerminationProtection": figures})).text()
+
+    def test_an_instance_that_is_not_protected_is_named_with_ec2s_words(self, report: dict[str, Any]) -> None:
+        unprotected = {"TerminationProtection": False, "UnprotectedReason": "UnauthorizedOperation: no", "Name": "db-1"}
+        server = report["Waves"][0]["Servers"][0]
+        server |= unprotected
+        text = Page(report_page(report)).text()
+
+        assert "1 instance not protected" in text
+        assert "UnauthorizedOperation: no" in text
+        assert f"{server['InstanceId']} of db-1" in text
+
 
 class TestSafety:
     def test_hostile_text_stays_text_wherever_it_stands(self, orchestrator: Orchestrator) -> None:
@@ -187,7 +210,8 @@ class TestSize:
         self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A tag may have 256 characters, and a quotation mark becomes six when it is escaped."""
-        report = enlarged(troubled_report(orchestrator, "'" * 250), 3000, Name='"' * 256)
+        unprotected = {"InstanceId": "i-1", "TerminationProtection": False, "UnprotectedReason": "'" * 300}
+        report = enlarged(troubled_report(orchestrator, "'" * 250), 3000, Name='"' * 256, **unprotected)
         monkeypatch.setattr("api.handler.app", lambda: orchestrator.app)
         monkeypatch.setattr("api.handler.show_report", lambda *_: report)
         answer = handler(_request(report["ExecutionId"], "html"), None)
@@ -198,7 +222,7 @@ class TestSize:
     def test_the_json_of_3000_servers_is_answered(
         self, orchestrator: Orchestrator, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        large = enlarged(report, 3000)
+        large = enlarged(report, 3000, TerminationProtection=False, UnprotectedReason="'" * 300)
         monkeypatch.setattr("api.handler.app", lambda: orchestrator.app)
         monkeypatch.setattr("api.handler.show_report", lambda *_: large)
         answer = handler(_request(report["ExecutionId"], "json"), None)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from drs_orchestrator.adapters import clean_up_items as items
+from drs_orchestrator.adapters.execution_items import outbox
 from drs_orchestrator.adapters.execution_store import STATUS_INDEX
 from drs_orchestrator.adapters.ledger import Change, Ledger
 from drs_orchestrator.adapters.table import pack, query, succeeds
@@ -66,8 +67,7 @@ class CleanUpStore:
 
     def put(self, execution: Execution, clean_up: CleanUp) -> dict[str, Any]:
         """The write of a transaction that records a new clean-up."""
-        record = items.clean_up(execution, clean_up)
-        return {"Put": {"TableName": self._ledger.table_name, "Item": pack(record)}}
+        return self._put(items.clean_up(execution, clean_up))
 
     def instances(self, execution_id: str) -> dict[JobKey, dict[str, DrillInstance]]:
         """What became of each instance, by the job that launched it."""
@@ -93,7 +93,7 @@ class CleanUpStore:
 
     def end(self, execution: Execution, clean_up: CleanUp, left: Sequence[Mapping[str, Any]]) -> bool:
         """Close the clean-up, which takes it out of the index; False when it is over already, or another driver is at
-        it. `left` tells the history what could not be terminated."""
+        it. `left` tells the history what could not be terminated. Until that is announced, the outbox stays open."""
         change = Change(
             set={
                 "Status": clean_up.status.value,
@@ -111,4 +111,8 @@ class CleanUpStore:
             "Left": list(left) or None,
         }
         event = Event(Kind.CLEAN_UP_FINISHED, clean_up.end_time or 0, data=data)
-        return self._ledger.commit(execution, event, Change(only_if={"Generation": execution.generation}), write)
+        unchanged = Change(only_if={"Generation": execution.generation})
+        return self._ledger.commit(execution, event, unchanged, write, self._put(outbox(execution)))
+
+    def _put(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Put": {"TableName": self._ledger.table_name, "Item": pack(record)}}

@@ -6,7 +6,7 @@ is somebody else's text: it keeps its letters and loses whatever could forge the
 
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,13 +33,13 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """`headline` ends the subject; `happened` and `means` are sentences; `failures` and `commands` keep their lines."""
+    """`headline` ends the subject; `happened` and `means` are sentences; `listed` and `commands` keep their lines."""
 
     headline: str
     happened: str
     means: str
     commands: Sequence[tuple[str, str]]
-    failures: Sequence[_Detail] = ()
+    listed: Sequence[str] = ()
 
 
 def mail(detail_type: str, detail: _Detail) -> Mail:
@@ -51,7 +51,8 @@ def mail(detail_type: str, detail: _Detail) -> Mail:
     parts = [
         _wrapped(story.happened),
         _wrapped(story.means),
-        *(_failure(server) for server in story.failures),
+        *(_wrapped(f"Break-glass: {safeguard}.") for safeguard in _broken_glass(detail)),
+        *story.listed,
         *(f"{label}\n    {command}" for label, command in story.commands),
         _about(detail),
     ]
@@ -76,7 +77,7 @@ def _wave_up(detail: _Detail) -> _Story:
         f"Wave {name} is up: {detail['launched']} of {_count(detail['servers'], 'server')} launched.",
         _to_come(detail) or "It was the last wave.",
         [("See every server:", detail["nextCommand"])],
-        detail["failedServers"],
+        [_failure(server) for server in detail["failedServers"]],
     )
 
 
@@ -94,7 +95,7 @@ def _wave_failed(detail: _Detail) -> _Story:
         f"{detail['failed']} failed.",
         consequence,
         [("See every server with its error and next step:", detail["nextCommand"])],
-        detail["failedServers"],
+        [_failure(server) for server in detail["failedServers"]],
     )
 
 
@@ -140,7 +141,7 @@ def _finished(detail: _Detail) -> _Story:
         f"launched, {detail['failed']} failed.",
         means,
         [("See every server:", detail["nextCommand"])],
-        detail["failedServers"],
+        [_failure(server) for server in detail["failedServers"]],
     )
 
 
@@ -162,6 +163,24 @@ def _stuck(detail: _Detail) -> _Story:
     )
 
 
+def _cleaned_up(detail: _Detail) -> _Story:
+    happened = f"The drill's clean-up has ended: {_count(detail['terminated'], 'instance')} terminated."
+    if not detail["left"]:
+        commands = [("See what became of each:", detail["nextCommand"])]
+        return _Story("cleaned up", happened, "Nothing that the drill launched is left.", commands)
+    left = _count(detail["left"], "instance")
+    return _Story(
+        f"clean-up left {left}",
+        happened,
+        f"It left {left} of the drill, which could not be terminated.",
+        [
+            ("Once what stands there is mended, clean up again:", detail["cleanUpCommand"]),
+            ("Or see the command that removes each:", detail["nextCommand"]),
+        ],
+        [_left_instance(instance) for instance in detail["leftInstances"]],
+    )
+
+
 _STORIES = {
     NoticeType.EXECUTION_STARTED: _started,
     NoticeType.WAVE_UP: _wave_up,
@@ -169,7 +188,16 @@ _STORIES = {
     NoticeType.APPROVAL_NEEDED: _approval_needed,
     NoticeType.EXECUTION_FINISHED: _finished,
     NoticeType.EXECUTION_STUCK: _stuck,
+    NoticeType.CLEAN_UP_FINISHED: _cleaned_up,
 }
+
+
+def _broken_glass(detail: _Detail) -> Iterator[str]:
+    """The safeguards that the start passed over, as each of the execution's mails says."""
+    if detail.get("skipApprovals"):
+        yield "this execution waits for no approval"
+    if detail.get("replaceLive"):
+        yield "this execution may remove living instances of earlier recoveries"
 
 
 def _about(detail: _Detail) -> str:
@@ -191,6 +219,11 @@ def _failure(server: _Detail) -> str:
     if "nextStep" in server:
         lines.append(textwrap.indent(_wrapped(server["nextStep"]), "  "))
     return "\n".join(lines)
+
+
+def _left_instance(instance: _Detail) -> str:
+    whose = f"{instance['instanceId']} of {instance['sourceServerId']} in {instance['region']}"
+    return _wrapped(f"- {whose}: {instance['reason']}", hanging=2)
 
 
 def _to_come(detail: _Detail) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from drs_orchestrator.domain.choices import OnFailure
+from drs_orchestrator.domain.clean_up import CleanUpStatus
 from drs_orchestrator.domain.history import Kind
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
@@ -20,6 +21,7 @@ SOURCE = "drs-orchestrator"
 VERSION = "1"
 
 MAX_FAILED_SERVERS = 10
+_MAX_LEFT_INSTANCES = 10
 _MAX_TEXT = 1_000
 
 _LAUNCHED = (WaveStatus.COMPLETED, WaveStatus.PARTIAL, WaveStatus.FAILED)
@@ -30,7 +32,7 @@ class NoticeType(StrEnum):
 
     WAVE_UP: the wave is COMPLETED. WAVE_FAILED: it is PARTIAL or FAILED, so that some of its servers are not up.
     APPROVAL_NEEDED: nothing more is launched before an operator has answered. EXECUTION_STUCK: nothing has moved for
-    long, or its driver was gone.
+    long, or its driver was gone. CLEAN_UP_FINISHED: nothing more is terminated, though instances may be left.
     """
 
     EXECUTION_STARTED = "Execution Started"
@@ -39,6 +41,7 @@ class NoticeType(StrEnum):
     APPROVAL_NEEDED = "Approval Needed"
     EXECUTION_FINISHED = "Execution Finished"
     EXECUTION_STUCK = "Execution Stuck"
+    CLEAN_UP_FINISHED = "Clean-Up Finished"
 
 
 class StuckCause(StrEnum):
@@ -86,6 +89,8 @@ def notice_type(entry: Mapping[str, Any]) -> NoticeType | None:
             return NoticeType.APPROVAL_NEEDED
         case Kind.EXECUTION_FINISHED:
             return NoticeType.EXECUTION_FINISHED
+        case Kind.CLEAN_UP_FINISHED:
+            return NoticeType.CLEAN_UP_FINISHED
         case Kind.DRIVER_REPLACED | Kind.STOOD_STILL:
             return NoticeType.EXECUTION_STUCK
         case Kind.WAVE_CHANGED if entry["Data"]["Status"] in _LAUNCHED:
@@ -106,6 +111,7 @@ def notice(entry: Mapping[str, Any], facts: Facts) -> Notice | None:
         NoticeType.APPROVAL_NEEDED: _question_asked,
         NoticeType.EXECUTION_FINISHED: _finished,
         NoticeType.EXECUTION_STUCK: _stuck,
+        NoticeType.CLEAN_UP_FINISHED: _cleaned_up,
     }
     execution = facts.execution
     detail = {
@@ -118,6 +124,8 @@ def notice(entry: Mapping[str, Any], facts: Facts) -> Notice | None:
         "time": _moment(entry["Time"]),
         "by": entry["By"],
         "reason": entry.get("Reason"),
+        "skipApprovals": execution.skip_approvals or None,
+        "replaceLive": execution.replace_live or None,
         **details[kind](entry, facts),
     }
     return Notice(entry["Number"], kind, entry["Time"], _without_none(detail))
@@ -209,6 +217,27 @@ def _stuck(entry: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
         "quietSince": _moment(data["Since"]) if stood_still else None,
         "openWaves": [wave.name for wave in facts.waves if not wave.status.is_final],
         "nextCommand": f"drctl status {facts.execution.execution_id}",
+    }
+
+
+def _cleaned_up(entry: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    data, execution_id = entry["Data"], facts.execution.execution_id
+    left = data.get("Left", ())
+    return {
+        "status": CleanUpStatus(data["Status"]).value,
+        "terminated": data["Terminated"],
+        "left": len(left),
+        "leftInstances": [
+            {
+                "instanceId": instance["InstanceId"],
+                "sourceServerId": instance["SourceServerId"],
+                "region": instance["Region"],
+                "reason": _short(instance["Reason"]),
+            }
+            for instance in left[:_MAX_LEFT_INSTANCES]
+        ],
+        "nextCommand": f"drctl status {execution_id}",
+        "cleanUpCommand": f"drctl cleanup {execution_id}" if left else None,
     }
 
 

@@ -50,6 +50,7 @@ _OF_EXECUTION = (
 )
 _OF_WAVE = ("WaveName", "Status", "StatusReason", "Region", "AccountId", "DependsOn", "StartTime", "EndTime")
 _OF_SERVER = ("SourceServerId", "Name", "Impact", "Status", "RecoveryJobId", "InstanceId")
+_PROTECTION = ("TerminationProtection", "UnprotectedReason")
 _CLEAN_UP = (Kind.CLEAN_UP_REQUESTED, Kind.CLEAN_UP_FINISHED)
 
 
@@ -80,6 +81,7 @@ class _Report:
             "Skipped": list(self._troubles(ServerStatus.SKIPPED)),
             "Decisions": list(self._decisions()),
             "Overrides": list(self._overrides()),
+            **self._protection(servers),
             "CleanUp": [_entry(entry) for entry in self.history if entry["Kind"] in _CLEAN_UP],
             "Audit": self._audit(),
         }
@@ -117,7 +119,7 @@ class _Report:
 
     def _server(self, server: Document, turn: int | None) -> dict[str, Any]:
         settled = settled_time(server, self._execution_type)
-        return _picked(server, (*_OF_SERVER, "LaunchTime")) | {
+        return _picked(server, (*_OF_SERVER, "LaunchTime", *_PROTECTION)) | {
             **({"SettledTime": settled} if settled is not None else {}),
             "RecoveryTime": self._recovery_time.of_server(server, settled),
             "RecoveryPoint": recovery_point_of_server(server, self.plan.rpo_minutes),
@@ -157,6 +159,15 @@ class _Report:
             replaced = [entry for entry in self.history if entry["Kind"] == Kind.LIVE_INSTANCES_REPLACED]
             instances = [each for entry in replaced for each in entry["Data"].get("Instances", ())]
             yield {"Override": "ReplaceLive", **who, "Instances": instances}
+
+    def _protection(self, servers: Sequence[Document]) -> dict[str, Any]:
+        """Whether the plan has EC2 protect what is launched, and of how many instances EC2 has said what; of a RECOVERY
+        only."""
+        if self._execution_type is not ExecutionType.RECOVERY:
+            return {}
+        of = Counter(server["TerminationProtection"] for server in servers if "TerminationProtection" in server)
+        counts = {"Protected": of[True], "Unprotected": of[False]}
+        return {"TerminationProtection": {"Wanted": self.plan.termination_protection, **counts}}
 
     def _audit(self) -> dict[str, Any]:
         """The chain's head, and whether the entries were whole when the report was made."""

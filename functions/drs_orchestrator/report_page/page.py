@@ -55,6 +55,7 @@ def report_page(report: Document) -> str:
         tables.waves(report),
         tables.servers(report),
         sections.decisions(report),
+        sections.protection(report),
         sections.clean_up(report),
         sections.audit(report),
         element("section", element("h2", "How to read the figures"), element("dl", *reading, class_="reading")),

@@ -237,6 +237,37 @@ def _decision(decision: Document) -> Markup:
     return element("li", *_told(title, decision, None), answer, asked, class_="case")
 
 
+def protection(report: Document) -> Markup | None:
+    """Whether a later launch may remove what was recovered; nothing of a drill."""
+    if "TerminationProtection" not in report:
+        return None
+    figures = report["TerminationProtection"]
+    total = figures["Protected"] + figures["Unprotected"]
+    if not figures["Wanted"]:
+        told = "The plan leaves them unprotected: a later launch of their servers removes them."
+    elif not total:
+        told = "EC2 has not been asked to protect any instance."
+    else:
+        told = f"EC2 keeps {figures['Protected']:,} of {counted(total, 'instance')} from being terminated."
+    reasons: dict[str, list[Document]] = defaultdict(list)
+    for server in (server for wave in report["Waves"] for server in wave["Servers"]):
+        if "UnprotectedReason" in server:
+            reasons[server["UnprotectedReason"]].append(server)
+    cases = [element("li", *_unprotected(*said), class_="case is-bad") for said in reasons.items()][:_MOST_CASES]
+    return element(
+        "section",
+        element("h2", "Termination protection"),
+        element("p", told),
+        element("ul", *cases, class_="cases") if cases else None,
+    )
+
+
+def _unprotected(reason: str, servers: Sequence[Document]) -> Iterator[Markup]:
+    yield pill("MISSED", f"{counted(len(servers), 'instance')} not protected")
+    yield element("blockquote", sentence(reason))
+    yield element("p", _listed([f"{each['InstanceId']} of {name_of(each)}" for each in servers]), class_="who")
+
+
 def clean_up(report: Document) -> Markup | None:
     if not report["CleanUp"]:
         return None

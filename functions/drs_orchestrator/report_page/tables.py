@@ -76,7 +76,18 @@ def _server_row(server: Document) -> Markup:
         element("td", pill(server["Status"])),
         *_recovery_time(server["RecoveryTime"]),
         element("td", point_shown),
-        element("td", *ids),
+        element("td", *ids, _protection(server)),
+    )
+
+
+def _protection(server: Document) -> Markup | None:
+    """A word in each row; why not, is told once for all of them."""
+    if "TerminationProtection" not in server:
+        return None
+    return (
+        element("small", "protected")
+        if server["TerminationProtection"]
+        else element("small", "not protected", class_="bad")
     )
 
 

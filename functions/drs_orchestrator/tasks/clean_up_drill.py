@@ -19,6 +19,7 @@ from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.domain.statuses import ServerStatus
 from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.fence import Outcome
+from drs_orchestrator.tasks.publish_events import publish_events
 
 # The history's entry about the end has to fit a record; the document names every instance.
 _MAX_LEFT_IN_HISTORY = 500
@@ -158,6 +159,8 @@ class _Round:
             terminated=ended.terminated,
             left=ended.left,
         )
+        execution = self.app.executions.get(self.execution.execution_id)
+        publish_events(self.app, execution or self.execution)
         return _result(Outcome.CLEANED_UP, left=ended.left)
 
     def _place(self, job: Job) -> "_Place":
