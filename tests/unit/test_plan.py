@@ -147,7 +147,7 @@ def test_why_a_server_is_skipped_survives_in_an_executions_own_copy_of_the_plan(
 
 @pytest.mark.parametrize(
     ("minimum", "servers", "needed"),
-    [(3, 5, 3), ("60%", 5, 3), ("60%", 3, 2), ("1%", 3, 1), ("7%", 100, 7), ("100%", 7, 7)],
+    [(3, 5, 3), ("3 of 5", 5, 3), ("60%", 5, 3), ("60%", 3, 2), ("1%", 3, 1), ("7%", 100, 7), ("100%", 7, 7)],
 )
 def test_a_minimum_is_a_number_of_servers_or_a_share_rounded_up(minimum: int | str, servers: int, needed: int) -> None:
     assert launches_needed(minimum, servers) == needed
@@ -234,6 +234,20 @@ def test_a_wave_cannot_need_more_launched_servers_than_it_lists() -> None:
     found = faults(wave("a", 1, 2, MinimumLaunched=2), wave("b", 3, MinimumLaunched=2.0), wave("c", MinimumLaunched=9))
 
     assert found == {"/Waves/1/MinimumLaunched": "asks for 2 launched servers; this wave has 1 server"}
+
+
+def test_a_count_out_of_all_servers_has_to_name_all_servers() -> None:
+    found = faults(
+        wave("a", *range(5), MinimumLaunched="3 of 5"),
+        wave("b", *range(10, 14), MinimumLaunched="3 of 5"),
+        wave("c", 20, 21, MinimumLaunched="3 of 2"),
+        wave("d", MinimumLaunched="3 of 5"),
+    )
+
+    assert found == {
+        "/Waves/1/MinimumLaunched": "is out of 5; this wave has 4 servers",
+        "/Waves/2/MinimumLaunched": "asks for 3 launched servers; this wave has 2 servers",
+    }
 
 
 def test_what_an_approval_that_came_too_late_counts_as_needs_a_limit() -> None:

@@ -148,6 +148,13 @@ def test_a_plan_with_every_optional_field_is_valid() -> None:
         (plan(Waves=[wave(MinimumLaunched=0)]), "/Waves/0/MinimumLaunched", "a number from 1"),
         (plan(Waves=[wave(MinimumLaunched="0%")]), "/Waves/0/MinimumLaunched", 'such as "60%"'),
         (plan(Waves=[wave(MinimumLaunched="101%")]), "/Waves/0/MinimumLaunched", 'got "101%"'),
+        (plan(Waves=[wave(MinimumLaunched="3 out of 5")]), "/Waves/0/MinimumLaunched", 'got "3 out of 5"'),
+        (plan(Waves=[wave(MinimumLaunched="0 of 1")]), "/Waves/0/MinimumLaunched", '"3 of 5"'),
+        (
+            plan(Waves=[wave(MinimumLaunched="1 of 2")]),
+            "/Waves/0/MinimumLaunched",
+            "is out of 2; this wave has 1 server",
+        ),
         (plan(Waves=[wave(MinimumLaunched=2)]), "/Waves/0/MinimumLaunched", "this wave has 1 server"),
         (plan(SkipReason="x"), "/SkipReason", "unknown field"),
         (plan(Waves=[wave(Servers=[server(SkipReason="x")])]), "/Waves/0/Servers/0/SkipReason", "unknown field"),

@@ -18,6 +18,7 @@ MAX_SERVERS_PER_JOB = 100
 """AWS DRS quota: source servers in one job. The API's shape would allow 200."""
 
 _SHOWN_CHARACTERS = 64
+_OF = " of "
 _CLEANUP_MINUTES: Mapping[str, int | None] = {"MANUAL": None, "IMMEDIATE": 0}
 
 
@@ -39,8 +40,8 @@ class Wave:
     """Servers of one account and Region that are launched together.
 
     Either `servers` is filled, or `server_tags` says which source servers to look up when the plan is started.
-    `account_id` None means the account the orchestrator runs in. `minimum_launched` is a number of servers or a share
-    of them such as "60%" (see `launches_needed`); None means every CRITICAL server has to be launched.
+    `account_id` None means the account the orchestrator runs in. `minimum_launched` is a number of servers, "3 of
+    5", or a share of them such as "60%" (see `launches_needed`); None means every CRITICAL server has to be launched.
     """
 
     name: str
@@ -196,6 +197,9 @@ def launches_needed(minimum: int | str, servers: int) -> int:
     """How many of `servers` a `MinimumLaunched` asks for; a share such as "60%" is rounded up: 3 of 5, 2 of 3."""
     if isinstance(minimum, int):
         return minimum
+    wanted, is_count, _ = minimum.partition(_OF)
+    if is_count:
+        return int(wanted)
     # Whole numbers only: 0.07 * 100 would already be more than 7.
     return -(-servers * int(minimum.removesuffix("%")) // 100)
 
@@ -237,12 +241,14 @@ class _WaveOutline:
     depends_on: list[tuple[int, str]] | None
     servers: list[Any]
     minimum_launched: int | None
+    # Of how many servers, where MinimumLaunched says that.
+    minimum_of: int | None
 
     @classmethod
     def of(cls, index: int, wave: object) -> "_WaveOutline":
         fields = wave if isinstance(wave, Mapping) else {}
         name = fields.get("WaveName")
-        minimum: Any = fields.get("MinimumLaunched")
+        minimum, of = _counted(fields.get("MinimumLaunched"))
         return cls(
             pointer=f"/Waves/{index}",
             name=name if isinstance(name, str) else None,
@@ -250,8 +256,17 @@ class _WaveOutline:
             if "DependsOn" in fields
             else None,
             servers=_list(fields.get("Servers")),
-            minimum_launched=int(minimum) if _is_whole(minimum) else None,
+            minimum_launched=minimum,
+            minimum_of=of,
         )
+
+
+def _counted(minimum: Any) -> tuple[int | None, int | None]:
+    """(3, None) for 3, (3, 5) for "3 of 5", else nothing that could be counted."""
+    if _is_whole(minimum):
+        return int(minimum), None
+    wanted, _, of = minimum.partition(_OF) if isinstance(minimum, str) else ("", "", "")
+    return (int(wanted), int(of)) if wanted.isdecimal() and of.isdecimal() else (None, None)
 
 
 def _is_whole(value: Any) -> bool:
@@ -334,14 +349,16 @@ def _too_many_servers(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
 
 def _unreachable_minimums(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
     for wave in waves:
-        count = len(wave.servers)
         # Servers chosen by tags are counted when an execution starts.
-        if wave.minimum_launched is not None and 0 < count < wave.minimum_launched:
-            servers = "1 server" if count == 1 else f"{count} servers"
-            yield Fault(
-                f"{wave.pointer}/MinimumLaunched",
-                f"asks for {wave.minimum_launched} launched servers; this wave has {servers}",
-            )
+        if wave.minimum_launched is None or not wave.servers:
+            continue
+        count = len(wave.servers)
+        servers = "1 server" if count == 1 else f"{count} servers"
+        pointer = f"{wave.pointer}/MinimumLaunched"
+        if wave.minimum_of not in (None, count):
+            yield Fault(pointer, f"is out of {wave.minimum_of}; this wave has {servers}")
+        elif wave.minimum_launched > count:
+            yield Fault(pointer, f"asks for {wave.minimum_launched} launched servers; this wave has {servers}")
 
 
 def suggestion(name: str, known: Mapping[str, object]) -> str:
