@@ -99,13 +99,14 @@ class TestSuperseded:
         self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         execution_id = orchestrator.begin(TWO_WAVES)
-        jobs = orchestrator.app.executions.active_jobs
+        begin_round = orchestrator.app.executions.begin_round
 
-        def replaced(execution: Any) -> Any:
+        def replaced(execution_id: str) -> Any:
+            read = begin_round(execution_id)
             hand_over_execution(orchestrator.app, execution_id, 1)
-            return jobs(execution)
+            return read
 
-        monkeypatch.setattr(orchestrator.app.executions, "active_jobs", replaced)
+        monkeypatch.setattr(orchestrator.app.executions, "begin_round", replaced)
 
         assert orchestrator.check(execution_id, after=15)["outcome"] == "SUPERSEDED"
         assert orchestrator.show(execution_id)["PollCount"] == 0
