@@ -24,6 +24,8 @@ _MAY_BE_TRIED_AGAIN = (
     "ServiceQuotaExceededException",
     "ThrottlingException",
     "InternalServerException",
+    # Temporary credentials that ran out under way: nothing was carried out.
+    "ExpiredTokenException",
 )
 # What the history says of an operator's word, by what was asked of the API.
 _WORDS = {

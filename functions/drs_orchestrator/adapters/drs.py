@@ -107,7 +107,7 @@ _RESULTS = {
     "ThrottlingException": StartResult.BUSY,
     "TooManyRequestsException": StartResult.BUSY,
     # Temporary credentials that ran out under way: nothing was carried out, the next call has fresh ones.
-    "ExpiredTokenException": StartResult.BUSY,
+    **dict.fromkeys(EXPIRED, StartResult.BUSY),
 }
 
 
