@@ -236,6 +236,17 @@ def simulated_log(real: list[Document]) -> list[Document]:
     return [item for page in pages for item in page["items"]]
 
 
+def _hardware(properties: Document) -> Document:
+    """What the simulator is told of a machine, by what DRS says of a source server or a recovery instance."""
+    return {
+        "hostname": properties["identificationHints"]["hostname"],
+        "os": properties["os"]["fullString"],
+        "diskGiB": properties["disks"][0]["bytes"] / GIBIBYTE,
+        "ramGiB": properties["ramBytes"] / GIBIBYTE,
+        "cores": len(properties["cpus"]),
+    }
+
+
 def _simulated_server(real: Document) -> Document:
     account, region = _account_and_region(real["arn"])
     simulator = stepped(real)
@@ -248,11 +259,7 @@ def _simulated_server(real: Document) -> Document:
                 "sourceServerID": real["sourceServerID"],
                 "sourceInstanceID": properties["identificationHints"].get("awsInstanceID"),
                 "tags": real["tags"],
-                "hostname": properties["identificationHints"]["hostname"],
-                "os": properties["os"]["fullString"],
-                "diskGiB": properties["disks"][0]["bytes"] / GIBIBYTE,
-                "ramGiB": properties["ramBytes"] / GIBIBYTE,
-                "cores": len(properties["cpus"]),
+                **_hardware(properties),
                 "instanceType": properties["recommendedInstanceType"],
                 "replicationState": replication["dataReplicationState"],
                 "lag": replication["lagDuration"],
@@ -287,11 +294,7 @@ def _simulated_instance(real: Document) -> Document:
         [
             {
                 "sourceServerID": real["sourceServerID"],
-                "hostname": properties["identificationHints"]["hostname"],
-                "os": properties["os"]["fullString"],
-                "diskGiB": properties["disks"][0]["bytes"] / GIBIBYTE,
-                "ramGiB": properties["ramBytes"] / GIBIBYTE,
-                "cores": len(properties["cpus"]),
+                **_hardware(properties),
                 "launchDisposition": "STOPPED" if real["ec2InstanceState"] == "STOPPED" else "STARTED",
             }
         ],
