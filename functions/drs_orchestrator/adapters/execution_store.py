@@ -48,7 +48,6 @@ STATUS_INDEX = "StatusIndex"
 
 _PIECE_CHARACTERS = 16_000
 
-
 # How many executions' keys are kept in mind, and how many waves are read by their keys: each is paid for by itself.
 _KEPT_IN_MIND = 1000
 _WAVES_BY_KEY = 10

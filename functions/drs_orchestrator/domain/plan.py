@@ -4,6 +4,7 @@ The shape of a plan document is defined by `schemas/plan.schema.json`; what a JS
 (how waves refer to each other, what may stand only once in a whole plan) is checked here by `find_faults`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,7 +19,8 @@ MAX_SERVERS_PER_JOB = 100
 """AWS DRS quota: source servers in one job. The API's shape would allow 200."""
 
 _SHOWN_CHARACTERS = 64
-_OF = " of "
+# "3 of 5", as the schema has it: no number is read that a plan can't have.
+_SOME_OF_ALL = re.compile(r"([1-9][0-9]{0,3}) of ([1-9][0-9]{0,3})")
 _CLEANUP_MINUTES: Mapping[str, int | None] = {"MANUAL": None, "IMMEDIATE": 0}
 
 
@@ -197,9 +199,8 @@ def launches_needed(minimum: int | str, servers: int) -> int:
     """How many of `servers` a `MinimumLaunched` asks for; a share such as "60%" is rounded up: 3 of 5, 2 of 3."""
     if isinstance(minimum, int):
         return minimum
-    wanted, is_count, _ = minimum.partition(_OF)
-    if is_count:
-        return int(wanted)
+    if counted := _SOME_OF_ALL.fullmatch(minimum):
+        return int(counted[1])
     # Whole numbers only: 0.07 * 100 would already be more than 7.
     return -(-servers * int(minimum.removesuffix("%")) // 100)
 
@@ -265,8 +266,8 @@ def _counted(minimum: Any) -> tuple[int | None, int | None]:
     """(3, None) for 3, (3, 5) for "3 of 5", else nothing that could be counted."""
     if _is_whole(minimum):
         return int(minimum), None
-    wanted, _, of = minimum.partition(_OF) if isinstance(minimum, str) else ("", "", "")
-    return (int(wanted), int(of)) if wanted.isdecimal() and of.isdecimal() else (None, None)
+    counted = _SOME_OF_ALL.fullmatch(minimum) if isinstance(minimum, str) else None
+    return (int(counted[1]), int(counted[2])) if counted else (None, None)
 
 
 def _is_whole(value: Any) -> bool:
