@@ -64,7 +64,10 @@ class App:
     def locks(self) -> "ServerLocks":
         from drs_orchestrator.adapters.server_locks import ServerLocks
 
-        return ServerLocks(self.settings.execution_table, self.executions.is_over, self.executions.has_lost)
+        executions = self.executions
+        return ServerLocks(
+            self.settings.execution_table, executions.ended_among, executions.is_over, executions.has_lost
+        )
 
     @cached_property
     def queue(self) -> "LaunchQueue":

@@ -14,8 +14,8 @@ def test_what_is_counted_adds_up() -> None:
     assert calls["drs StartRecovery"] == runs["LaunchWavesFunction"] == SMALL.waves
     assert cost["DescribeJobs in a poll, at most"] == 1
     assert sum(cost["write units by record"].values()) == cost["write units"]
-    # Locked and unlocked; laid out, and changed by each poll that saw it move.
-    assert cost["write units by record"]["LOCK"] == 2 * SMALL.servers
+    # Locked, and never unlocked; laid out, and changed by each poll that saw it move.
+    assert cost["write units by record"]["LOCK"] == SMALL.servers
     assert 2 * SMALL.servers < cost["write units by record"]["SERVER"] <= 4 * SMALL.servers
     assert cost["write units by record"].get("refused", 0) == 0
     assert cost["dollars"]["state transition"] == cost["state transitions"] * PRICES["state transition"][0]

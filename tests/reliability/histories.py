@@ -5,7 +5,7 @@ its end, with the outcome that the simulator's own state says it has.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -177,7 +177,7 @@ class History:
         started = self.started()
         documents = [world.show(each.execution_id) for each in started]
         world.run(1200)
-        faults = faults_of(world, started)
+        faults = [*faults_of(world, started), *self._kept_locked()]
         if lost := {client.accepted for client in self.clients} - {None, *world.records.executions}:
             faults.append(f"accepted and not recorded: {lost}")
         if documents != [world.show(each.execution_id) for each in started]:
@@ -195,6 +195,13 @@ class History:
             return False
         ended = all(statuses[-1] in FINAL for statuses in self.world.records.executions.values())
         return ended and all_ended(self.world, self.started())
+
+    def _kept_locked(self) -> Iterator[str]:
+        """Once all have ended, whatever plan is started next finds its servers free."""
+        for plan_id in self.plans:
+            status, answer = self.world.api("POST", f"/plans/{plan_id}/preflight", query={"type": "DRILL"})
+            assert status == 200, answer
+            yield from (each["Message"] for each in answer["Findings"] if each["Check"] == "Lock")
 
     def started(self) -> list[Started]:
         """Every execution there is, with the plan as it was taken."""

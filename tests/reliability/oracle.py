@@ -93,14 +93,16 @@ def _shared_servers(world: World, started: list[Started]) -> Iterator[str]:
 
 
 def _locks(world: World) -> Iterator[str]:
-    """No lock may bind a server to an execution that goes on owning it after its end."""
-    for item in world.dynamodb.tables[EXECUTION_TABLE].items.values():
-        partition = item["ExecutionId"]["S"]
-        if partition.startswith("LOCK#"):
-            owner = item["Owner"]["S"]
-            statuses = world.records.executions.get(owner)
-            if statuses and statuses[-1] not in FINAL:
-                yield f"{partition} is held by {owner}, which is {statuses[-1]}"
+    """A lock stays after its owner's end; before it, nobody takes it away."""
+    for partition, owners in world.records.locks.items():
+        for (_, owner), (until, other) in pairwise(owners):
+            if owner in world.records.lives and other != owner and until < _end_of(world, owner):
+                yield f"{partition} was taken from {owner}, which had not ended"
+
+
+def _end_of(world: World, execution_id: str) -> float:
+    statuses = world.records.executions[execution_id]
+    return world.records.lives[execution_id][-1] if statuses[-1] in FINAL else inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +237,10 @@ class _Judge:
         since, until = self.records.asked[self.id], self.records.lives[self.id][0]
         planned = self.started.plan["Waves"][wave]
         partition = f"LOCK#{planned.get('AccountId', ACCOUNT)}#{planned['Region']}#{server_id}"
-        holders = self.records.locks.get(partition, [])
-        for (begin, owner), (end, _) in pairwise([*holders, (inf, None)]):
+        owners = self.records.locks.get(partition, [])
+        for (begin, owner), (end, _) in pairwise([*owners, (inf, None)]):
+            if owner in self.records.lives:
+                end = min(end, _end_of(self.world, owner))
             if owner not in (None, self.id) and begin <= until and since <= end:
                 return True
         return self._lives_on(wave, server_id, since, until)

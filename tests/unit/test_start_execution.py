@@ -347,5 +347,7 @@ class TestServersInUse:
     def test_servers_are_free_again_when_their_execution_has_ended(self, app: App, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)
         orchestrator.drive(start_execution(app, REQUEST)["executionId"])
+        again = start_execution(app, REQUEST)["executionId"]
 
-        assert start_execution(app, REQUEST)["status"] == "PENDING"
+        with pytest.raises(Conflict, match=again):
+            start_execution(app, REQUEST)

@@ -1,18 +1,17 @@
 """A source server belongs to one active execution: one lock item a server, in the table of executions.
 
-A lock names its owner. It is released when the owner ends; should that release be lost, the lock is void all the same,
-because whoever wants it looks its owner up. A start locks before it records, so an owner may be unrecorded: it holds
-its locks until a later start has taken its ClientToken, which keeps it from ever being recorded, or for a minute.
-The items have neither Status nor StartTime, so the index never sees them.
+A lock names its owner and is void with the owner's end: nobody gives it back, the next owner writes over it, so that an
+execution costs one write a server and leaves at most one item a server. A start locks before it records, so an owner
+may be unrecorded: it holds its locks until a later start has taken its ClientToken, which keeps it from ever being
+recorded, or for a minute. The items have neither Status nor StartTime, so the index never sees them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from drs_orchestrator.adapters.table import client, pack, put_if, read_together, succeeds, unpack
+from drs_orchestrator.adapters.table import client, pack, put_if, read_together, succeeds
 
 _PARALLEL_WRITES = 8
 
@@ -38,14 +37,24 @@ class Held:
     is_recorded: bool = True
 
 
+type Locks = Mapping[LockedServer, Mapping[str, Any]]
+"""The lock items that were found, by server."""
+
+
 class ServerLocks:
     def __init__(
-        self, table_name: str, is_over: Callable[[str], bool | None], has_lost: Callable[[str, str], bool]
+        self,
+        table_name: str,
+        ended_among: Callable[[Iterable[str]], set[str]],
+        is_over: Callable[[str], bool | None],
+        has_lost: Callable[[str, str], bool],
     ) -> None:
-        """`is_over(execution_id)`: True when it has ended, None when there is no such execution.
+        """`ended_among(execution_ids)`: those that have ended or don't exist, read together.
+        `is_over(execution_id)`: True when it has ended, None when there is no such execution.
         `has_lost(execution_id, token_record)`: whether a later start has taken its ClientToken."""
         self._table_name = table_name
         self._dynamodb = client()
+        self._ended_among = ended_among
         self._is_over = is_over
         self._has_lost = has_lost
 
@@ -53,59 +62,76 @@ class ServerLocks:
         self, owner: str, servers: Sequence[LockedServer], now: int, token_record: str | None = None
     ) -> list[Held]:
         """Lock all servers for `owner` or none: the result names those that others hold; empty means locked.
-        `token_record`: where the ClientToken is kept that the owner is started with, if any."""
+        `token_record`: where the ClientToken is kept that the owner is started with, if any.
+
+        Nothing is written when a look at the locks shows one held. Raises ServiceBusy when they can't be read.
+        """
+        found = self._read(servers, ConsistentRead=True)
+        if held := self._held(found, now, owner):
+            return held
         lock = {"Owner": owner, "LockedTime": now, "TokenRecord": token_record}
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
-            held = [each for each in pool.map(lambda server: self._acquire(server, lock, now), servers) if each]
+            refused = pool.map(lambda server: self._take(server, lock, found, now), servers)
+            held = [each for each in refused if each]
         if held:
-            self.release(owner, servers)
+            lost = {each.server for each in held}
+            self.release(owner, [server for server in servers if server not in lost])
         return sorted(held, key=lambda each: each.server)
 
     def held(self, servers: Sequence[LockedServer], now: int) -> list[Held]:
         """Those of the servers that an execution holds. Nothing is locked by looking."""
-        by_key = {_key(server)["ExecutionId"]: server for server in servers}
-        is_over = cache(self._is_over)
-        found = []
-        for lock in read_together(self._dynamodb, self._table_name, map(_key, servers)):
-            over = is_over(lock["Owner"])
-            if not self._is_void(lock, over, now):
-                found.append(Held(by_key[lock["ExecutionId"]], lock["Owner"], over is not None))
-        return sorted(found, key=lambda each: each.server)
+        return self._held(self._read(servers), now)
 
     def release(self, owner: str, servers: Iterable[LockedServer]) -> None:
         """Give back what `owner` holds among the servers; locks of others stay."""
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
             list(pool.map(lambda server: self._release(owner, server), servers))
 
-    def _acquire(self, server: LockedServer, lock: dict[str, Any], now: int) -> Held | None:
-        lock = _key(server) | lock
-        while not self._put(lock, "attribute_not_exists(ExecutionId) OR #Owner = :owner", lock["Owner"]):
-            answer = self._dynamodb.get_item(TableName=self._table_name, Key=pack(_key(server)), ConsistentRead=True)
-            if "Item" not in answer:
-                continue
-            current = unpack(answer["Item"])
-            if not self._is_void(current, self._is_over(current["Owner"]), now):
-                return Held(server, current["Owner"])
-            if self._put(lock, "#Owner = :owner", current["Owner"]):
-                break
+    def _take(self, server: LockedServer, lock: Mapping[str, Any], found: Locks, now: int) -> Held | None:
+        """Lock the server; `found`: the lock that was read there, if any, is void or the owner's own."""
+        while not self._put(server, lock, found.get(server, lock)["Owner"]):
+            found = self._read([server], ConsistentRead=True)
+            if held := self._held(found, now, lock["Owner"]):
+                return held[0]
         return None
 
-    def _is_void(self, lock: dict[str, Any], is_over: bool | None, now: int) -> bool:
-        """`is_over` of its owner; None when that is not recorded."""
-        if is_over is not None:
-            return is_over
-        if "TokenRecord" in lock and self._has_lost(lock["Owner"], lock["TokenRecord"]):
-            return True
-        return bool(now - lock["LockedTime"] > UNRECORDED_OWNER_SECONDS)
+    def _held(self, locks: Locks, now: int, owner: str | None = None) -> list[Held]:
+        """Those that others than `owner` hold. Whoever owns some is looked up once, and after they were read: from
+        its end on an execution locks nothing."""
+        others = {server: lock for server, lock in locks.items() if lock["Owner"] != owner}
+        # A start locks all its servers at the same time and with the same token.
+        owners = {lock["Owner"]: lock for lock in others.values()}
+        gone = self._ended_among(owners)
+        starting = {each for each in gone if self._may_be_recorded(owners[each], now)}
+        return sorted(
+            (
+                Held(server, lock["Owner"], lock["Owner"] not in gone)
+                for server, lock in others.items()
+                if lock["Owner"] not in gone or lock["Owner"] in starting
+            ),
+            key=lambda each: each.server,
+        )
 
-    def _put(self, lock: dict[str, Any], condition: str, owner: str) -> bool:
+    def _may_be_recorded(self, lock: Mapping[str, Any], now: int) -> bool:
+        """Whether the lock's owner, which has ended or is not recorded, is a start that is not through yet."""
+        if now - lock["LockedTime"] > UNRECORDED_OWNER_SECONDS or self._is_over(lock["Owner"]):
+            return False
+        return "TokenRecord" not in lock or not self._has_lost(lock["Owner"], lock["TokenRecord"])
+
+    def _read(self, servers: Sequence[LockedServer], **arguments: Any) -> Locks:
+        by_key = {_key(server)["ExecutionId"]: server for server in servers}
+        items = read_together(self._dynamodb, self._table_name, map(_key, servers), **arguments)
+        return {by_key[item["ExecutionId"]]: item for item in items}
+
+    def _put(self, server: LockedServer, lock: Mapping[str, Any], former: str) -> bool:
+        """Lock the server if nobody does, `former` does, or this very owner, whose put may come a second time."""
         return put_if(
             self._dynamodb,
             TableName=self._table_name,
-            Item=pack(lock),
-            ConditionExpression=condition,
+            Item=pack({**_key(server), **lock}),
+            ConditionExpression="attribute_not_exists(ExecutionId) OR #Owner IN (:owner, :former)",
             ExpressionAttributeNames={"#Owner": "Owner"},
-            ExpressionAttributeValues={":owner": {"S": owner}},
+            ExpressionAttributeValues={":owner": {"S": lock["Owner"]}, ":former": {"S": former}},
         )
 
     def _release(self, owner: str, server: LockedServer) -> None:

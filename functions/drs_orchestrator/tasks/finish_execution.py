@@ -1,8 +1,8 @@
-"""Write the execution's final status from its waves. Safe to repeat: a final status is read, never rewritten."""
+"""Write the execution's final status from its waves, and announce it: what is lost of that, the reconciler finds in the
+outbox. With the status its servers are free. Safe to repeat: a final status is read, never rewritten."""
 
 from typing import Any
 
-from drs_orchestrator.adapters.server_locks import LockedServer
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.clean_up import CleanUp
 from drs_orchestrator.domain.records import Execution
@@ -22,7 +22,7 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
     if execution is None:
         raise LookupError(f"there is no execution {execution_id}")
     if execution.status.is_final:
-        _wind_up(app, execution)
+        publish_events(app, execution)
         clean_up = app.clean_ups.get(execution_id) if execution.generation == generation else None
         return _result(app, execution.status, clean_up)
     if execution.generation != generation:
@@ -37,7 +37,7 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
     if not app.executions.finish(execution, status, reason, app.clock(), *also):
         return _result(app)
     app.metrics.execution_finished(execution, status, app.clock())
-    _wind_up(app, app.executions.get(execution_id) or execution)
+    publish_events(app, app.executions.get(execution_id) or execution)
     return _result(app, status, clean_up)
 
 
@@ -58,15 +58,3 @@ def _result(app: App, status: ExecutionStatus | None = None, clean_up: CleanUp |
         "cleanUp": is_open,
         "cleanUpDelaySeconds": max(0, clean_up.due_time - app.clock()) if clean_up and is_open else 0,
     }
-
-
-def _wind_up(app: App, execution: Execution) -> None:
-    """Give the servers free and announce the end. Should this be lost, the locks are void all the same, for their owner
-    has ended, and the reconciler announces what is left in the outbox."""
-    servers = [
-        LockedServer(job.account_id or app.account_id, job.region, server_id)
-        for job in app.executions.jobs(execution.execution_id)
-        for server_id in job.servers
-    ]
-    app.locks.release(execution.execution_id, servers)
-    publish_events(app, execution)
