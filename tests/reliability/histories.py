@@ -20,7 +20,7 @@ from drs_simulator.errors import ConnectionDropped, DrsError
 from drs_simulator.simulator import Caller
 from tests.reliability.crash_points import server_id
 from tests.reliability.oracle import FINAL, Started, all_ended, faults_of
-from tests.reliability.world import ACCOUNT, EXECUTION_TABLE, REGION, AwsCall, Interference, World
+from tests.reliability.world import ACCOUNT, EXECUTION_TABLE, PLAN_TABLE, REGION, AwsCall, Interference, World
 
 HOUR = 3600.0
 PLACES = [(ACCOUNT, REGION), (ACCOUNT, "eu-west-1"), ("111111111111", REGION)]
@@ -198,7 +198,7 @@ class History:
 
     def _kept_locked(self) -> Iterator[str]:
         """Once all have ended, whatever plan is started next finds its servers free."""
-        for plan_id in self.plans:
+        for [plan_id] in self.world.dynamodb.tables[PLAN_TABLE].items:
             status, answer = self.world.api("POST", f"/plans/{plan_id}/preflight", query={"type": "DRILL"})
             assert status == 200, answer
             yield from (each["Message"] for each in answer["Findings"] if each["Check"] == "Lock")
