@@ -36,6 +36,7 @@ def test_every_write_and_every_call_of_drs_and_step_functions_is_a_point() -> No
     points = points_of(SMALL)
 
     for wanted in (
+        "ApiFunction: dynamodb PutItem",
         "ApiFunction: dynamodb TransactWriteItems",
         "ApiFunction: stepfunctions StartExecution",
         "PrepareExecutionFunction: dynamodb PutItem",
@@ -43,7 +44,7 @@ def test_every_write_and_every_call_of_drs_and_step_functions_is_a_point() -> No
         "LaunchWavesFunction: drs StartRecovery",
         "CheckDrsFunction: drs DescribeJobs",
         "CheckDrsFunction: dynamodb UpdateItem",
-        "FinishExecutionFunction: dynamodb DeleteItem",
+        "FinishExecutionFunction: dynamodb TransactWriteItems",
         "PrepareExecutionFunction: events PutEvents",
         "FinishExecutionFunction: events PutEvents",
     ):
