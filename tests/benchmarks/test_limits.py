@@ -6,14 +6,17 @@ import pytest
 from benchmarks.growth import ANSWER_LIMIT, ITEM_LIMIT, PAYLOAD_LIMIT, largest_payload
 from benchmarks.metering import Load, MeteredWorld, executed, item_size
 from drs_orchestrator.adapters import execution_items as items
+from drs_orchestrator.adapters import job_items
 from drs_orchestrator.adapters.table import pack
 from drs_orchestrator.domain.plan import MAX_SERVERS_PER_JOB, MAX_SERVERS_PER_PLAN
-from drs_orchestrator.domain.records import Job, JobKey, ServerProgress, UnknownWord, Wave
-from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus, WaveStatus
+from drs_orchestrator.domain.progress import to_keep
+from drs_orchestrator.domain.records import Job, JobKey, News, ServerProgress, UnknownWord, Wave
+from drs_orchestrator.domain.statuses import ExecutionType, LaunchActionsStatus, ServerStatus, WaveStatus
 from drs_orchestrator.domain.vocabulary import MAX_UNKNOWN_WORDS
 
 FEW, MANY = 10, 40
 MAX_WAVES = 100
+LAUNCHED = 1_800_000_000
 ID = "exec-20270115-080000-43e56215"
 # As long as any text of DRS's that was seen, several times over.
 LONG = "An error occurred (UnauthorizedOperation) when calling the RunInstances operation: no. " * 10
@@ -88,10 +91,14 @@ def test_the_fullest_record_of_a_job_stays_below_half_of_its_limit() -> None:
             timeout_detected=True,
             expects_actions=True,
             actions_began=1_800_000_000,
-            skip_reason=LONG,
+            name="n" * 255,
+            # A server is skipped or fails.
+            skip_reason=LONG if number % 2 else None,
         )
         for number in range(MAX_SERVERS_PER_JOB)
     }
+    failed = [{"SourceServerId": server, "Status": "FAILED", "Error": LONG} for server in list(servers)[::2]]
+    news = [News(version, job_items.servers_changed("w", "d", failed, 1_800_000_000)) for version in range(2)]
     words = [UnknownWord("Event", "X" * 128, 1_800_000_000, f"s-{number:017x}") for number in range(MAX_UNKNOWN_WORDS)]
     job = Job(
         JobKey(99, 29),
@@ -105,9 +112,45 @@ def test_the_fullest_record_of_a_job_stays_below_half_of_its_limit() -> None:
         unknown_words=tuple(words),
         replaces=tuple(f"i-{number:017x}" for number in range(MAX_SERVERS_PER_JOB)),
         protection={f"i-{number:017x}": LONG[:300] for number in range(MAX_SERVERS_PER_JOB)},
+        untold=tuple(news),
     )
 
-    assert 2 * item_size(pack(items.job(ID, job))) < ITEM_LIMIT
+    assert 2 * item_size(pack(job_items.job(ID, job))) < ITEM_LIMIT
+    assert 2 * item_size(pack(job_items.servers(ID, job))) < ITEM_LIMIT
+
+
+def test_fifty_servers_in_launch_take_one_write_unit_with_their_news() -> None:
+    """At its fullest: a recovery, half of whose servers wait for launch actions and half for their launch."""
+    waits = ServerProgress(
+        ServerStatus.LAUNCHED,
+        phase="LAUNCH_ACTIONS",
+        named=True,
+        instance_id="i-0123456789abcdef0",
+        launched_time=LAUNCHED + 1234,
+        launch_actions=LaunchActionsStatus.IN_PROGRESS,
+        detailed=True,
+        actions_began=LAUNCHED + 1300,
+    )
+    launching = ServerProgress(ServerStatus.IN_PROGRESS, phase="LAUNCH")
+    change = {"SourceServerId": f"s-{1:017x}", "Status": "LAUNCHED", "InstanceId": "i-0123456789abcdef0"}
+    news = News(99, job_items.servers_changed("web", "drsjob-00000000000000001", [change], LAUNCHED + 1400))
+    job = Job(
+        JobKey(2, 0),
+        "web",
+        "us-east-1",
+        None,
+        {f"s-{number:017x}": waits if number % 2 else launching for number in range(50)},
+        version=99,
+        intent_time=LAUNCHED - 2,
+        called_time=LAUNCHED - 1,
+        job_id="drsjob-00000000000000001",
+        launch_time=LAUNCHED,
+        polls_at_launch=60,
+        drs_status="STARTED",
+        untold=(news,),
+    )
+
+    assert item_size(pack(job_items.job(ID, to_keep(job, ExecutionType.RECOVERY)))) <= 1024
 
 
 def test_the_fullest_record_of_a_wave_stays_below_half_of_its_limit() -> None:

@@ -438,8 +438,9 @@ class History:
         items = self.world.dynamodb.tables[EXECUTION_TABLE].items
         return any(
             record.startswith("JOB#")
-            and "RecoveryJobId" not in item
-            and set(item["Servers"]["M"]) == servers
+            and record.endswith("#SERVERS")
+            and "RecoveryJobId" not in items[owner, record.removesuffix("#SERVERS")]
+            and {each["S"] for each in item["SourceServerIds"]["L"]} == servers
             and (items[owner, "EXECUTION"]["ExecutionType"]["S"] == "DRILL") == request["isDrill"]
             for (owner, record), item in items.items()
         )

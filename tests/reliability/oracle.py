@@ -475,6 +475,7 @@ class _Judge:
             yield f"its history is broken: {broken}"
         if entries != [entry for _, entry in self.history]:
             yield "its history is not what was written"
+        yield from self._news(entries)
         found = Counter(entry["Kind"] for entry in entries)
         for action, kind in _WORDS.items():
             answers = [
@@ -483,6 +484,27 @@ class _Judge:
             acknowledged, unknown = answers.count(202), sum(status >= 500 for status in answers)
             if not acknowledged <= found[kind] <= acknowledged + unknown:
                 yield f"{action} was acknowledged {acknowledged} times, its history has it {found[kind]} times"
+
+    def _news(self, entries: list[dict[str, Any]]) -> Iterator[str]:
+        """What became of each server stands there once, and before its wave's end."""
+        told: dict[str, list[str]] = defaultdict(list)
+        ended: set[str] = set()
+        for entry in entries:
+            data = entry["Data"]
+            if entry["Kind"] == "WaveChanged" and data["Status"] in ("COMPLETED", "PARTIAL", "FAILED"):
+                ended.add(data["WaveName"])
+            elif entry["Kind"] == "ServersChanged":
+                if data["WaveName"] in ended:
+                    yield f"its history tells of servers of wave {data['WaveName']} after the wave's end"
+                for server in data["Servers"]:
+                    told[server["SourceServerId"]] += [server["Status"]] if "Status" in server else []
+        for wave in self.document["Waves"]:
+            for server in wave["Servers"]:
+                name, status = server["SourceServerId"], server["Status"]
+                if len(set(told[name])) < len(told[name]):
+                    yield f"its history tells of {name} more than once: {told[name]}"
+                if status in ("LAUNCHED", "FAILED") and told[name][-1:] != [status]:
+                    yield f"{name} is {status}, its history last tells {told[name]}"
 
     def _retry(self) -> Iterator[str]:
         """A retry is about the servers of the first execution that are not up, all of them and no others."""

@@ -598,6 +598,9 @@ class World:
         match record.partition("#")[0]:
             case "SERVER":
                 key = (execution_id, item["SourceServerId"]["S"])
+                if old is None and item["TransitionHistory"]["L"]:
+                    # Before anything happened to it, it had no record.
+                    self.records.servers.setdefault(key, ["PENDING"])
                 self._note(self.records.servers, key, new)
                 if item["Status"]["S"] == "SKIPPED":
                     self.records.skipped.setdefault(key, self.now)
@@ -713,7 +716,8 @@ def _drill_instances(world: World, execution_id: str) -> list[str]:
 def _plain(item: Item) -> dict[str, Any]:
     """A history's entry as the API shows it."""
     entry = {name: _value(value) for name, value in item.items()}
-    return {name: value for name, value in entry.items() if name not in ("ExecutionId", "Record")}
+    beside = ("ExecutionId", "Record", "JobKey", "JobVersion")
+    return {name: value for name, value in entry.items() if name not in beside}
 
 
 def _value(value: dict[str, Any]) -> Any:

@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drs_orchestrator.adapters import execution_items as items
+from drs_orchestrator.adapters import job_items
 from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore, Round
 from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.history import NO_HISTORY, Head, seal
 from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.plan import Plan, Server, Wave
-from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, ServerProgress
+from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
     ExecutionType,
@@ -262,7 +263,9 @@ class TestJobs:
         assert current is not None
         assert store.active_jobs(current) == [intended]
 
-        after = store.heartbeat(current, now=START + 2, polled=True, phase="PENDING", finished=[KEY])
+        after = store.heartbeat(
+            current, now=START + 2, polled=True, phase="PENDING", observed=[replace(must(intended), finished=True)]
+        )
         assert after is not None
         assert store.active_jobs(after) == []
 
@@ -285,7 +288,13 @@ class TestJobs:
         intended = store.record_intent(polling, store.job(polling, KEY), START + 1)
 
         assert store.begin_round("exec-1").jobs == [intended]
-        store.heartbeat(must(store.get("exec-1")), now=START + 2, polled=True, phase="PENDING", finished=[KEY])
+        store.heartbeat(
+            must(store.get("exec-1")),
+            now=START + 2,
+            polled=True,
+            phase="PENDING",
+            observed=[replace(must(intended), finished=True)],
+        )
         assert store.begin_round("exec-1").jobs == []
 
     def test_a_round_of_many_waves_reads_them_all_in_order(self, store: ExecutionStore) -> None:
@@ -305,41 +314,11 @@ class TestJobs:
         _, jobs = lay_out(Plan("big", "Big", "", (Wave("all", (), "us-east-1", servers=servers),)))
         assert len(jobs) == 120
         for job in jobs:
-            store._ledger.put_once(items.job("exec-1", replace(job, servers={})))
+            store._ledger.put_once(job_items.job("exec-1", replace(job, servers={})))
+            store._ledger.put_once(job_items.servers("exec-1", replace(job, servers={})))
         execution = replace(EXECUTION, active_jobs=frozenset(job.key for job in jobs))
 
         assert [job.key for job in store.active_jobs(execution)] == [job.key for job in jobs]
-
-    def test_every_field_of_a_job_survives_the_table(self, store: ExecutionStore, polling: Execution) -> None:
-        progress = ServerProgress(
-            status=ServerStatus.LAUNCHED,
-            impact=Impact.OPTIONAL,
-            snapshot_id="pit-00000000000000001",
-            phase="LAUNCH_ACTIONS",
-            instance_id="i-00000000000000001",
-            launched_time=START + 500,
-            launch_actions=LaunchActionsStatus.IN_PROGRESS,
-            detailed=True,
-            timeout_detected=True,
-        )
-        job = replace(
-            store.job(polling, KEY),
-            account_id="012345678901",
-            servers={ONE: progress, TWO: ServerProgress()},
-            intent_time=START + 1,
-            called_time=START + 2,
-            job_id="drsjob-00000000000000001",
-            launch_time=START + 3,
-            polls_at_launch=4,
-            drs_status="STARTED",
-            end_time=START + 600,
-            missing_since=START + 601,
-            finished=True,
-            status_reason="why",
-        )
-
-        assert store.save_job(polling, job) == replace(job, version=1)
-        assert store.job(polling, KEY) == replace(job, version=1)
 
 
 class TestServers:
@@ -353,10 +332,38 @@ class TestServers:
         assert (record["LaunchTime"], record["LastPolledTime"]) == (START + 1, START + 15)
 
     def test_a_change_touches_no_other_server(self, store: ExecutionStore, polling: Execution) -> None:
+        store.apply(polling, update(store.job(polling, KEY), change(TWO, ServerStatus.STARTED)), START)
         before = server_record(store, TWO)
         store.apply(polling, update(store.job(polling, KEY), change(ONE, ServerStatus.FAILED, error="why")), START)
 
         assert server_record(store, TWO) == before
+
+    def test_a_server_has_a_record_once_something_happens_to_it(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        job = store.job(polling, KEY)
+        assert job.servers[ONE].name == "web-1"
+        assert not any("SourceServerId" in each for each in store.records("exec-1"))
+        store.apply(polling, update(job, change(ONE, ServerStatus.STARTED)), START + 15)
+
+        assert [each.get("Name") for each in store.records("exec-1") if "SourceServerId" in each] == ["web-1"]
+
+    @pytest.mark.parametrize("first", ["FAILED", "LAUNCHED"])
+    def test_of_two_writers_of_a_first_record_none_takes_the_other_back(
+        self, store: ExecutionStore, polling: Execution, monkeypatch: pytest.MonkeyPatch, first: str
+    ) -> None:
+        job = store.job(polling, KEY)
+        record_of = items.changed_server
+
+        def overtaken(given: ServerChange, *arguments: Any) -> dict[str, Any]:
+            monkeypatch.setattr(items, "changed_server", record_of)
+            store.change_servers(polling, job, [change(ONE, ServerStatus(first))], START)
+            return record_of(given, *arguments)
+
+        monkeypatch.setattr(items, "changed_server", overtaken)
+        store.change_servers(polling, job, [change(ONE, ServerStatus.STARTED)], START + 1)
+
+        assert [step["To"] for step in server_record(store)["TransitionHistory"]] == [first]
 
     def test_a_crash_between_server_and_job_keeps_the_history_whole(
         self, store: ExecutionStore, polling: Execution
@@ -394,6 +401,7 @@ class TestServers:
         self, store: ExecutionStore, polling: Execution, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = store.job(polling, KEY)
+        store.change_servers(polling, job, [change(ONE, ServerStatus.LAUNCHED)], START)
         update_of = items.server_update
 
         def overtaken(given: ServerChange, *arguments: Any) -> dict[str, Any]:
@@ -483,9 +491,11 @@ def test_whatever_is_written_in_whatever_order_a_history_is_one_unbroken_path(
     shared_store.lay_out(execution.execution_id, waves, jobs, {})
     for time, status in enumerate(wanted):
         shared_store.apply(execution, JobUpdate(jobs[0], (change(ONE, status),), True), time)
-    record = next(each for each in shared_store.records(execution.execution_id) if each.get("SourceServerId") == ONE)
-    history = record["TransitionHistory"]
-
-    assert [step["From"] for step in history] == ["PENDING", *(step["To"] for step in history[:-1])][: len(history)]
-    assert record["Status"] == (history[-1]["To"] if history else "PENDING")
-    assert [step["Time"] for step in history] == sorted(step["Time"] for step in history)
+    # None before anything happens to the server.
+    for record in shared_store.records(execution.execution_id):
+        if record.get("SourceServerId") == ONE:
+            history = record["TransitionHistory"]
+            assert history[0]["From"] == "PENDING"
+            assert [step["From"] for step in history[1:]] == [step["To"] for step in history[:-1]]
+            assert record["Status"] == history[-1]["To"]
+            assert [step["Time"] for step in history] == sorted(step["Time"] for step in history)

@@ -1,10 +1,13 @@
-"""How the records of an execution look as table items: names of keys and attributes, and nothing else."""
+"""How the records of an execution look as table items: names of keys and attributes, and nothing else. Jobs have a
+module of their own, `job_items`."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from drs_orchestrator.domain.choices import Impact, OnApprovalTimeout, OnFailure
+from drs_orchestrator.adapters import job_items
+from drs_orchestrator.domain.choices import OnApprovalTimeout, OnFailure
 from drs_orchestrator.domain.history import NO_HASH, Head
 from drs_orchestrator.domain.notices import FailedServer
 from drs_orchestrator.domain.records import (
@@ -13,7 +16,6 @@ from drs_orchestrator.domain.records import (
     JobKey,
     ServerChange,
     ServerProgress,
-    UnknownWord,
     Wave,
 )
 from drs_orchestrator.domain.statuses import (
@@ -34,10 +36,11 @@ from drs_orchestrator.domain.steering import (
 HEADER = "EXECUTION"
 PLAN_PREFIX = "PLAN#"
 WAVE_PREFIX = "WAVE#"
-JOB_PREFIX = "JOB#"
 SERVER_PREFIX = "SERVER#"
 HISTORY_PREFIX = "HISTORY#"
 OUTBOX = "OUTBOX"
+
+_TOLD = "Told_"
 
 # A word in the index beside the executions' statuses: what of an ended execution is still to be announced.
 UNPUBLISHED = "UNPUBLISHED"
@@ -46,13 +49,16 @@ UNPUBLISHED = "UNPUBLISHED"
 def laid_out(
     execution_id: str, waves: Sequence[Wave], jobs: Sequence[Job], names: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """The first wave, job and server records of an execution; `names` maps server ids to what people call them."""
+    """The first records of an execution; `names` maps server ids to what people call them. A server that is PENDING has
+    no record of its own yet."""
     records = [wave(execution_id, each) for each in waves]
-    for each in jobs:
-        records.append(job(execution_id, each))
+    for job in jobs:
+        named = replace(job, servers={key: replace(each, name=names.get(key)) for key, each in job.servers.items()})
+        records += [job_items.servers(execution_id, named), job_items.job(execution_id, named)]
         records += [
-            new_server(execution_id, each.key, server_id, server, names.get(server_id))
-            for server_id, server in each.servers.items()
+            new_server(execution_id, job.key, server_id, server)
+            for server_id, server in named.servers.items()
+            if server.status is not ServerStatus.PENDING
         ]
     return records
 
@@ -121,9 +127,22 @@ def read_header(item: Mapping[str, Any]) -> Execution:
         questions=item.get("Questions", 0),
         # An execution that was started before there was a history begins its own where it stands.
         head=Head(item.get("HistoryCount", 0), item.get("HistoryHash", NO_HASH)),
+        told=dict(_read_told(item)),
         published=item.get("Published", 0),
         moved_time=item.get("MovedTime", item["StartTime"]),
     )
+
+
+def told(key: JobKey) -> str:
+    """The header's attribute that says up to which version of the job's record the history has its news: one for each
+    active job, so that who writes one needs to know of no other."""
+    return f"{_TOLD}{key.wave:04d}_{key.chunk:04d}"
+
+
+def _read_told(item: Mapping[str, Any]) -> Iterator[tuple[JobKey, int]]:
+    for name, version in item.items():
+        if name.startswith(_TOLD):
+            yield JobKey.parse(name.removeprefix(_TOLD).replace("_", "#")), version
 
 
 def outbox_key(execution_id: str) -> dict[str, str]:
@@ -189,8 +208,19 @@ def history_entry(execution_id: str, entry: Mapping[str, Any]) -> dict[str, Any]
     return {**history_key(execution_id, entry["Number"]), **entry}
 
 
+def news_entry(execution_id: str, entry: Mapping[str, Any], key: JobKey, version: int) -> dict[str, Any]:
+    """An entry, and beside it which version of which job's record came with its news."""
+    return history_entry(execution_id, entry) | {"JobKey": str(key), "JobVersion": version}
+
+
+def read_source_of_news(item: Mapping[str, Any]) -> tuple[JobKey, int] | None:
+    """Whose news the entry tells, and which; None when it tells something else."""
+    return (JobKey.parse(item["JobKey"]), item["JobVersion"]) if "JobKey" in item else None
+
+
 def read_history_entry(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if name not in ("ExecutionId", "Record")}
+    beside = ("ExecutionId", "Record", "JobKey", "JobVersion")
+    return {name: value for name, value in item.items() if name not in beside}
 
 
 def summary(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,112 +316,6 @@ def read_wave(item: Mapping[str, Any]) -> Wave:
     )
 
 
-# -- jobs --------------------------------------------------------------------------------------------------------------
-
-
-def job_key(execution_id: str, key: JobKey) -> dict[str, str]:
-    return {"ExecutionId": execution_id, "Record": f"{JOB_PREFIX}{key}"}
-
-
-def job(execution_id: str, job: Job) -> dict[str, Any]:
-    return job_key(execution_id, job.key) | {
-        "WaveName": job.wave_name,
-        "Region": job.region,
-        "AccountId": job.account_id,
-        "Version": job.version,
-        "IntentTime": job.intent_time,
-        "CalledTime": job.called_time,
-        "RecoveryJobId": job.job_id,
-        "LaunchTime": job.launch_time,
-        "PollsAtLaunch": job.polls_at_launch,
-        "JobStatus": job.drs_status,
-        "JobEndTime": job.end_time,
-        "MissingSince": job.missing_since,
-        "Finished": job.finished,
-        "StatusReason": job.status_reason,
-        "Refusal": job.refusal,
-        "Queued": job.queued or None,
-        "QueuedSince": job.queued_since,
-        "UnknownWords": [unknown_word(word) for word in job.unknown_words] or None,
-        "Replaces": list(job.replaces) or None,
-        "Protection": dict(job.protection) or None,
-        "ProtectionRounds": job.protection_rounds or None,
-        "Servers": {server_id: _progress(server) for server_id, server in job.servers.items()},
-    }
-
-
-def read_job(item: Mapping[str, Any]) -> Job:
-    return Job(
-        key=JobKey.parse(item["Record"].removeprefix(JOB_PREFIX)),
-        wave_name=item["WaveName"],
-        region=item["Region"],
-        account_id=item.get("AccountId"),
-        servers={server_id: _read_progress(server) for server_id, server in item["Servers"].items()},
-        version=item["Version"],
-        intent_time=item.get("IntentTime"),
-        called_time=item.get("CalledTime"),
-        job_id=item.get("RecoveryJobId"),
-        launch_time=item.get("LaunchTime"),
-        polls_at_launch=item["PollsAtLaunch"],
-        drs_status=item.get("JobStatus"),
-        end_time=item.get("JobEndTime"),
-        missing_since=item.get("MissingSince"),
-        finished=item["Finished"],
-        status_reason=item.get("StatusReason"),
-        refusal=item.get("Refusal"),
-        queued=item.get("Queued", False),
-        queued_since=item.get("QueuedSince"),
-        unknown_words=tuple(
-            UnknownWord(word["Kind"], word["Word"], word["Time"], word.get("SourceServerId"))
-            for word in item.get("UnknownWords", ())
-        ),
-        replaces=tuple(item.get("Replaces", ())),
-        protection=item.get("Protection", {}),
-        protection_rounds=item.get("ProtectionRounds", 0),
-    )
-
-
-def unknown_word(word: UnknownWord) -> dict[str, Any]:
-    shown = {"Kind": word.kind, "Word": word.word, "Time": word.time}
-    return shown | ({"SourceServerId": word.source_server_id} if word.source_server_id else {})
-
-
-def _progress(server: ServerProgress) -> dict[str, Any]:
-    """Short names and no defaults: a hundred of these share one item that is rewritten at every change."""
-    short = {
-        "S": server.status.value,
-        "O": server.impact is Impact.OPTIONAL or None,
-        "R": server.snapshot_id,
-        "P": server.phase,
-        "I": server.instance_id,
-        "L": server.launched_time,
-        "A": server.launch_actions.value if server.launch_actions else None,
-        "D": server.detailed or None,
-        "T": server.timeout_detected or None,
-        "E": server.expects_actions,
-        "B": server.actions_began,
-        "K": server.skip_reason,
-    }
-    return {name: value for name, value in short.items() if value is not None}
-
-
-def _read_progress(short: Mapping[str, Any]) -> ServerProgress:
-    return ServerProgress(
-        status=ServerStatus(short["S"]),
-        impact=Impact.OPTIONAL if short.get("O") else Impact.CRITICAL,
-        snapshot_id=short.get("R"),
-        phase=short.get("P"),
-        instance_id=short.get("I"),
-        launched_time=short.get("L"),
-        launch_actions=LaunchActionsStatus(short["A"]) if "A" in short else None,
-        detailed=short.get("D", False),
-        timeout_detected=short.get("T", False),
-        expects_actions=short.get("E"),
-        actions_began=short.get("B"),
-        skip_reason=short.get("K"),
-    )
-
-
 # -- servers -----------------------------------------------------------------------------------------------------------
 
 
@@ -399,12 +323,11 @@ def server_key(execution_id: str, key: JobKey, server_id: str) -> dict[str, str]
     return {"ExecutionId": execution_id, "Record": f"{SERVER_PREFIX}{key}#{server_id}"}
 
 
-def new_server(
-    execution_id: str, key: JobKey, server_id: str, server: ServerProgress, name: str | None
-) -> dict[str, Any]:
+def new_server(execution_id: str, key: JobKey, server_id: str, server: ServerProgress) -> dict[str, Any]:
+    """A server's record before anything has happened to it."""
     return server_key(execution_id, key, server_id) | {
         "SourceServerId": server_id,
-        "Name": name,
+        "Name": server.name,
         "Impact": server.impact.value,
         "Status": server.status.value,
         "Error": server.skip_reason,
@@ -428,27 +351,24 @@ def launch_actions_of(server: Mapping[str, Any]) -> LaunchActionsStatus | None:
     return LaunchActionsStatus(text) if text else None
 
 
+def changed_server(
+    change: ServerChange, first: dict[str, Any], to: ServerStatus | None, poll_attempts: int, now: int
+) -> dict[str, Any]:
+    """The first record of a server whose `change` is the first thing that happens to it, given its `new_server`."""
+    changed = first | {name: value for name, value in _changed(change, poll_attempts, now).items() if value is not None}
+    if to:
+        step = {"From": first["Status"], "To": to.value, "Time": now}
+        changed |= {"Status": to.value, "TransitionHistory": [step]}
+    return changed
+
+
 def server_update(
     change: ServerChange, current: Mapping[str, Any], to: ServerStatus | None, poll_attempts: int, now: int
 ) -> dict[str, Any]:
     """The arguments of update_item that carry `change`, conditional on the statuses the record has in `current`."""
-    attributes: dict[str, Any] = {
-        "RecoveryJobId": change.job_id,
-        "InstanceId": change.instance_id,
-        "LaunchTime": change.launch_time,
-        "LaunchedTime": change.launched_time,
-        "RecoveryPointTime": change.recovery_point_time,
-        "PostLaunchActionsStatus": change.launch_actions.value if change.launch_actions else None,
-        "Error": change.error,
-        "NextStep": change.next_step,
-        "TimeoutDetected": change.timeout_detected or None,
-        "Phases": [{"Phase": phase, "Time": time} for phase, time in change.phases] or None,
-        "LastPolledTime": now,
-        "Polls": poll_attempts,
-    }
     names, sets, conditions = {"#Status": "Status"}, [], ["#Status = :current"]
     values: dict[str, Any] = {":current": {"S": current["Status"]}}
-    for name, value in attributes.items():
+    for name, value in _changed(change, poll_attempts, now).items():
         if value is not None:
             names[f"#{name}"] = name
             values[f":{name}"] = _value(value)
@@ -468,6 +388,24 @@ def server_update(
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
+    }
+
+
+def _changed(change: ServerChange, poll_attempts: int, now: int) -> dict[str, Any]:
+    """The attributes the change sets, besides the status; None leaves one as it is."""
+    return {
+        "RecoveryJobId": change.job_id,
+        "InstanceId": change.instance_id,
+        "LaunchTime": change.launch_time,
+        "LaunchedTime": change.launched_time,
+        "RecoveryPointTime": change.recovery_point_time,
+        "PostLaunchActionsStatus": change.launch_actions.value if change.launch_actions else None,
+        "Error": change.error,
+        "NextStep": change.next_step,
+        "TimeoutDetected": change.timeout_detected or None,
+        "Phases": [{"Phase": phase, "Time": time} for phase, time in change.phases] or None,
+        "LastPolledTime": now,
+        "Polls": poll_attempts,
     }
 
 

@@ -3,8 +3,8 @@
     EXECUTION                    the header; in the index StatusIndex with its status
     PLAN#0000 …                  the plan as it was at the start, in pieces of at most 16 KB
     WAVE#0000 …                  one a wave
-    JOB#0000#0000 …              one a StartRecovery call: at most 100 servers
-    SERVER#0000#0000#s-… …       one a server, with its transitions
+    JOB#0000#0000 …              two a StartRecovery call: what changes of it, and its at most 100 servers
+    SERVER#0000#0000#s-… …       one a server that is PENDING no more, with its transitions
     HISTORY#000001 …             what happened, by whom, in order; each entry carries the hash of the one before
     OUTBOX                       while some of an ended execution's history is to be announced; in the index as
                                  UNPUBLISHED
@@ -13,6 +13,9 @@ No item grows with the number of servers of the execution. Every write is condit
 - header: on its generation (a driver that was replaced can't write), or on what an operator's decision is about;
 - wave, server: on a status that the new one may follow;
 - job: on its version. Its servers are written before it, so a lost job write only repeats server writes.
+What an observation found stands in the job's record until the history has been told, which the header says: by the
+round's last write, or before the job's wave ends. So a poll that sees a server move writes the job, the history's entry
+and the header once each.
 The history is the outbox, too: the header says up to which entry it has been announced.
 Every step of a wave's or server's status is logged where it is written, so that it has one line, whoever made it.
 """
@@ -25,11 +28,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from drs_orchestrator.adapters import execution_items as items
+from drs_orchestrator.adapters import job_items
 from drs_orchestrator.adapters.ledger import Change, Fate, Ledger
 from drs_orchestrator.adapters.table import pack, put_if, query, succeeds, unpack
 from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.notices import FailedServer
-from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange, Wave
+from drs_orchestrator.domain.progress import to_keep
+from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, News, ServerChange, Wave
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
     ExecutionType,
@@ -147,7 +152,7 @@ class ExecutionStore:
         if items.HEADER not in found:
             raise LookupError(f"there is no execution {execution_id}")
         execution = items.read_header(found[items.HEADER])
-        job_keys = [items.job_key(execution_id, each) for each in sorted(execution.active_jobs)]
+        job_keys = _job_keys(execution_id, execution.active_jobs)
         missing = [each for each in job_keys if each["Record"] not in found]
         found |= {item["Record"]: item for item in self._ledger.read_together(missing)}
         waves = [item for record, item in sorted(found.items()) if record.startswith(items.WAVE_PREFIX)]
@@ -156,7 +161,7 @@ class ExecutionStore:
         if len(self._guesses) >= _KEPT_IN_MIND:
             self._guesses.clear()
         self._guesses[execution_id] = job_keys + (wave_keys if len(waves) <= _WAVES_BY_KEY else [])
-        jobs = [items.read_job(found[each["Record"]]) for each in job_keys if each["Record"] in found]
+        jobs = job_items.read_jobs(found[each["Record"]] for each in job_keys if each["Record"] in found)
         return Round(execution, jobs, [items.read_wave(item) for item in waves])
 
     def get_together(self, execution_ids: Iterable[str]) -> dict[str, Execution]:
@@ -199,20 +204,39 @@ class ExecutionStore:
 
     def jobs(self, execution_id: str, wave: int | None = None) -> list[Job]:
         """Every job of the execution, or of one wave."""
-        prefix = items.JOB_PREFIX if wave is None else f"{items.JOB_PREFIX}{wave:04d}#"
-        return [items.read_job(item) for item in self._ledger.records(execution_id, prefix)]
+        prefix = job_items.PREFIX if wave is None else f"{job_items.PREFIX}{wave:04d}#"
+        return job_items.read_jobs(self._ledger.records(execution_id, prefix))
+
+    def jobs_with_instances(self, execution_id: str) -> list[Job]:
+        """Every job of the execution, with the instances of its settled servers, too."""
+        recorded = {
+            record["SourceServerId"]: record.get("InstanceId")
+            for record in self._ledger.records(execution_id, items.SERVER_PREFIX)
+        }
+        return [
+            replace(
+                job,
+                servers={
+                    server_id: replace(server, instance_id=server.instance_id or recorded.get(server_id))
+                    for server_id, server in job.servers.items()
+                },
+            )
+            for job in self.jobs(execution_id)
+        ]
 
     def job(self, execution: Execution, key: JobKey) -> Job:
         """Raises LookupError when the execution has no such job."""
-        item = self._ledger.get(items.job_key(execution.execution_id, key))
-        if item is None:
+        jobs = self._jobs_together(execution, [key])
+        if not jobs:
             raise LookupError(f"no record of job {key} in {execution.execution_id}")
-        return items.read_job(item)
+        return jobs[0]
 
     def active_jobs(self, execution: Execution) -> list[Job]:
         """The jobs whose launch was intended and whose servers are not all settled."""
-        keys = (items.job_key(execution.execution_id, key) for key in sorted(execution.active_jobs))
-        return sorted((items.read_job(item) for item in self._ledger.read_together(keys)), key=lambda job: job.key)
+        return self._jobs_together(execution, execution.active_jobs)
+
+    def _jobs_together(self, execution: Execution, keys: Iterable[JobKey]) -> list[Job]:
+        return job_items.read_jobs(self._ledger.read_together(_job_keys(execution.execution_id, keys)))
 
     def page_by_status(
         self, status: ExecutionStatus, limit: int, start: dict[str, Any] | None
@@ -265,7 +289,7 @@ class ExecutionStore:
     # -- preparing -------------------------------------------------------------------------------------------------
 
     def lay_out(self, execution_id: str, waves: Sequence[Wave], jobs: Sequence[Job], names: dict[str, str]) -> None:
-        """Write the wave, job and server records; those that exist already are left as they are."""
+        """Write the first records; those that exist already are left as they are."""
         self._ledger.each(items.laid_out(execution_id, waves, jobs, names), self._ledger.put_once)
 
     def begin_polling(self, execution: Execution) -> Execution | None:
@@ -302,8 +326,29 @@ class ExecutionStore:
 
     # -- observing -------------------------------------------------------------------------------------------------
 
+    def note_observation(self, execution: Execution, update: JobUpdate, now: int) -> Job | None:
+        """Write what an observation changed: servers first, then the job, with what `tell` is to tell of it. None when
+        somebody else was faster."""
+        job = update.job
+        self.change_servers(execution, job, update.changes, now)
+        untold = [news for news in job.untold if news.version > execution.told.get(job.key, -1)]
+        if event := _servers_changed(update, now):
+            untold.append(News(job.version + 1, event))
+        return self.save_job(execution, replace(job, untold=tuple(untold)))
+
+    def tell(self, execution: Execution, jobs: Sequence[Job]) -> bool:
+        """Have the history follow what was observed of the jobs; False when another driver has taken over."""
+        pending = [job for job in jobs if any(news.version > execution.told.get(job.key, -1) for news in job.untold)]
+        if all(job.key in execution.active_jobs for job in pending):
+            current: Execution | None = execution
+        else:
+            # It has become active since, or its last news were told and it is active no more.
+            current = self.get(execution.execution_id)
+        return current is not None and self._ledger.tell(current, pending, Change()) is not None
+
     def apply(self, execution: Execution, update: JobUpdate, now: int) -> Job | None:
-        """Write what an observation changed: servers first, then the job. None when somebody else was faster."""
+        """Write what was decided about a job: servers first, then the job together with the history's entry. None when
+        somebody else was faster."""
         self.change_servers(execution, update.job, update.changes, now)
         return self.save_job(execution, update.job, _servers_changed(update, now))
 
@@ -345,21 +390,22 @@ class ExecutionStore:
         troubles: int = 0,
         reason: str | None = None,
         phase: str | None = None,
-        finished: Iterable[JobKey] = (),
+        observed: Sequence[Job] = (),
     ) -> Execution | None:
         """The last write of every round; None when another driver has taken over. A driver that makes a round does
-        not wait for an answer any more, so its callback token goes. `reason`: what kept DRS from being asked."""
-        done = {str(key) for key in finished}
+        not wait for an answer any more, so its callback token goes. `reason`: what kept DRS from being asked.
+        `observed`: the active jobs as they now stand, of which the history is told what it does not know yet."""
+        finished = [job.key for job in observed if job.finished]
         known = {"PollingPhase": phase, "StatusReason": reason}
         gone = {"TaskToken": execution.task_token, "StatusReason": execution.status_reason and not reason}
         change = Change(
             set={"LastPolledTime": now, "Troubles": troubles} | {name: text for name, text in known.items() if text},
             add={"DriverRounds": 1, "PollCount": 1 if polled else 0},
-            delete={"ActiveJobs": done} if done else {},
-            remove=[name for name, is_there in gone.items() if is_there],
+            delete={"ActiveJobs": set(map(str, finished))} if finished else {},
+            remove=[*(name for name, is_there in gone.items() if is_there), *map(items.told, finished)],
             only_if=_driven(execution),
         )
-        return self._ledger.update_header(execution, change)
+        return self._ledger.tell(execution, observed, change)
 
     def finish(
         self, execution: Execution, status: ExecutionStatus, reason: str | None, now: int, *also: dict[str, Any]
@@ -533,7 +579,7 @@ class ExecutionStore:
         return {
             "Put": {
                 "TableName": self._table_name,
-                "Item": pack(items.job(execution.execution_id, job)),
+                "Item": pack(job_items.job(execution.execution_id, to_keep(job, execution.execution_type))),
                 "ConditionExpression": "Version = :read",
                 "ExpressionAttributeValues": {":read": {"N": str(job.version - 1)}},
             }
@@ -542,11 +588,15 @@ class ExecutionStore:
     def _change_server(self, execution: Execution, job: Job, change: ServerChange, now: int) -> None:
         """Write the change from what the record really has: a crash may have left it ahead of its job, and whoever
         looked at DRS earlier may come later."""
-        key = items.server_key(execution.execution_id, change.job, change.source_server_id)
+        server_id, polls = change.source_server_id, execution.poll_count + 1
+        key = items.server_key(execution.execution_id, change.job, server_id)
+        if server_id not in job.servers:
+            raise LookupError(f"no record of server {server_id} in {execution.execution_id}")
+        unchanged = replace(job.servers[server_id], status=ServerStatus.PENDING, skip_reason=None)
+        first = items.new_server(execution.execution_id, change.job, server_id, unchanged)
         while True:  # ends: the condition fails only when a status moved, and statuses only move forward
-            current = self._ledger.get(key)
-            if current is None:
-                raise LookupError(f"no record of server {change.source_server_id} in {execution.execution_id}")
+            recorded = self._ledger.get(key)
+            current = first if recorded is None else recorded
             status = ServerStatus(current["Status"])
             if status is ServerStatus.SKIPPED:
                 # Nothing happens to it any more, and why it was skipped first is the reason that stays.
@@ -554,12 +604,22 @@ class ExecutionStore:
             to = change.status if change.status and may_follow(status, change.status) else None
             actions = items.launch_actions_of(current)
             news = replace(change, launch_actions=None) if actions and actions.is_final else change
-            update = items.server_update(news, current, to, execution.poll_count + 1, now)
-            update |= {"TableName": self._table_name, "Key": pack(key)}
-            if succeeds(self._dynamodb.update_item, **update):
+            if recorded is None:
+                put = self._ledger.put(items.changed_server(news, first, to, polls, now))["Put"]
+                written = put_if(self._dynamodb, **put)
+            else:
+                update = items.server_update(news, current, to, polls, now)
+                update |= {"TableName": self._table_name, "Key": pack(key)}
+                written = succeeds(self._dynamodb.update_item, **update) is not None
+            if written:
                 if to:
                     _log_server(execution, job, change, to)
                 return
+
+
+def _job_keys(execution_id: str, jobs: Iterable[JobKey]) -> list[dict[str, str]]:
+    """The keys of both items of each job."""
+    return [make(execution_id, key) for key in sorted(jobs) for make in (job_items.job_key, job_items.servers_key)]
 
 
 def _driven(execution: Execution) -> dict[str, Any]:
@@ -594,8 +654,7 @@ def _servers_changed(update: JobUpdate, now: int) -> Event | None:
         )
         for change in update.changes
     ]
-    data = {"WaveName": update.job.wave_name, "RecoveryJobId": update.job.job_id, "Servers": servers}
-    return Event(Kind.SERVERS_CHANGED, now, data=data)
+    return job_items.servers_changed(update.job.wave_name, update.job.job_id, servers, now)
 
 
 def _log_server(execution: Execution, job: Job, change: ServerChange, status: ServerStatus) -> None:

@@ -1,8 +1,10 @@
 """How the record of an execution is read and changed: single records, and changes that belong into the history.
 
 Every write is conditional on what it replaces, so that any of two writers may come late, twice or not at all. A change
-that belongs into the history is written in one transaction with its entry and the chain's new head. An execution's
-step to another status is logged here, so that it has one line, whoever made it.
+that belongs into the history is written in one transaction with its entry and the chain's new head (`commit`). Only the
+news of jobs, which come with most polls, are told in writes of their own, for half the price (`tell`): the entry first,
+the head after it. Should the head not follow, whoever writes the next entry finds one in its place and has the head
+follow first. An execution's step to another status is logged here, so that it has one line, whoever made it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,9 +17,9 @@ from botocore.exceptions import ClientError
 
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.table import client, pack, put_if, query, read_together, succeeds, unpack
-from drs_orchestrator.domain.history import Event, Head, seal
+from drs_orchestrator.domain.history import Event, Head, event_of, seal
 from drs_orchestrator.domain.notices import notice_type
-from drs_orchestrator.domain.records import Execution
+from drs_orchestrator.domain.records import Execution, Job, News
 from drs_orchestrator.errors import ServiceBusy
 from drs_orchestrator.observability import about, logger
 
@@ -40,7 +42,7 @@ class Change:
 
 
 class Fate(Enum):
-    """What became of a transaction: carried out, a condition did not hold, or it met another one under way."""
+    """What became of a change: carried out, a condition did not hold, or somebody else wrote at the same time."""
 
     DONE = auto()
     REFUSED = auto()
@@ -152,35 +154,81 @@ class Ledger:
         """
         execution_id, current = execution.execution_id, self._with_latest_head(execution)
         for _ in range(_TRIES):
-            head = current.head
-            header, entries = replace(change, only_if={"Status": ..., **change.only_if}), []
+            header, entries, after = replace(change, only_if={"Status": ..., **change.only_if}), [], current
             if event:
-                entry = seal(execution_id, head, event)
+                entry = seal(execution_id, current.head, event)
                 entries.append(self.put(items.history_entry(execution_id, entry)))
-                noted: dict[str, Any] = {"HistoryCount": entry["Number"], "HistoryHash": entry["Hash"]}
-                if event.is_progress:
-                    noted["MovedTime"] = event.time
-                if _is_published_with(current, entry):
-                    noted["Published"] = entry["Number"]
-                header = replace(
-                    header,
-                    set={**change.set, **noted},
-                    only_if={**header.only_if, "HistoryCount": head.count or None},
-                )
+                after = _with(current, entry)
+                header = _following(header, current, after)
             update = self.update(items.header_key(execution_id), header)
             fate = self.transact([{"Update": update}, *writes, *entries])
             if fate is Fate.DONE:
                 if event:
-                    published = noted.get("Published", current.published)
-                    head = Head(entry["Number"], entry["Hash"])
-                    self._last = execution, replace(current, head=head, published=published)
+                    self._last = execution, after
                 _log_step(execution, change)
                 return True
-            found = self.header(execution_id)
-            if found is None or (fate is Fate.REFUSED and found.head == head):
+            found = self._caught_up(execution_id)
+            if found is None or (fate is Fate.REFUSED and found.head == current.head):
                 return False
             current = found
         raise ServiceBusy(f"The record of {execution_id} is being changed by too many at once; try again.")
+
+    def tell(self, execution: Execution, jobs: Sequence[Job], change: Change) -> Execution | None:
+        """Write what the history is not told yet of these jobs, an entry for each of their news, and then a change of
+        the header, which follows them. None when its condition does not hold, or another driver has taken over.
+
+        Each write stands for itself. That is safe because the news are true already, they stay in the job's record
+        until the header says that they are told, and each entry says whose news it tells.
+        """
+        current = self._with_latest_head(execution)
+        for _ in range(_TRIES):
+            if current.generation != execution.generation or current.status.is_final:
+                return None
+            fate, told = self._try_to_tell(current, jobs, change)
+            if told:
+                self._last = execution, told
+                return told
+            found = self._caught_up(execution.execution_id)
+            if found is None or (fate is Fate.REFUSED and found.head == current.head):
+                return None
+            current = found
+        raise ServiceBusy(f"The record of {execution.execution_id} is being changed by too many at once; try again.")
+
+    def _try_to_tell(self, current: Execution, jobs: Iterable[Job], change: Change) -> tuple[Fate, Execution | None]:
+        """Once, behind the head that `current` knows: what became of it, and the header afterwards if it is done."""
+        try:
+            after = self._write_entries(current, jobs)
+            if after is None:
+                return Fate.COLLIDED, None
+            if after is current and change == Change():
+                return Fate.DONE, current
+            header = change if after is current else _following(change, current, after)
+            told = self.update_header(current, header)
+        except ClientError as error:
+            # A transaction on the same record is under way.
+            if error.response["Error"]["Code"] == "TransactionConflictException":
+                return Fate.COLLIDED, None
+            raise
+        return (Fate.DONE, told) if told else (Fate.REFUSED, None)
+
+    def _write_entries(self, current: Execution, jobs: Iterable[Job]) -> Execution | None:
+        """The header as it is to follow the entries; None when somebody else has written one in the place of ours."""
+        for job in jobs:
+            for news in _untold(current, job):
+                entry = seal(current.execution_id, current.head, news.event)
+                item = items.news_entry(current.execution_id, entry, job.key, news.version)
+                if not put_if(self.dynamodb, **self.put(item)["Put"]):
+                    return None
+                current = _with(current, item)
+        return current
+
+    def _caught_up(self, execution_id: str) -> Execution | None:
+        """The header, once it has followed all entries there are; None when there is none."""
+        found = self.header(execution_id)
+        while found and (item := self.get(items.history_key(execution_id, found.head.count + 1))):
+            follow = _following(Change(), found, _with(found, item))
+            found = self.update_header(found, follow) or self.header(execution_id)
+        return found
 
     def _with_latest_head(self, execution: Execution) -> Execution:
         """One task writes several entries on one reading of the header: the next one goes behind what it wrote itself,
@@ -212,11 +260,48 @@ class Ledger:
                 future.result()
 
 
+def _untold(execution: Execution, job: Job) -> list[News]:
+    """What the history does not have of the job, by this header. No job leaves the active ones with news untold."""
+    if job.key not in execution.active_jobs:
+        return []
+    return [news for news in job.untold if news.version > execution.told.get(job.key, -1)]
+
+
+def _with(execution: Execution, item: Mapping[str, Any]) -> Execution:
+    """The header behind one more entry of the history, given as it is kept in the table."""
+    entry = items.read_history_entry(item)
+    after = replace(execution, head=Head(entry["Number"], entry["Hash"]))
+    if event_of(entry).is_progress:
+        after = replace(after, moved_time=entry["Time"])
+    if _is_published_with(execution, entry):
+        after = replace(after, published=entry["Number"])
+    if source := items.read_source_of_news(item):
+        key, version = source
+        after = replace(after, told={**after.told, key: version})
+    return after
+
+
 def _is_published_with(execution: Execution, entry: Mapping[str, Any]) -> bool:
     """Whether nothing is left to announce once the entry is written: no event is made of it, and all before it are out.
     What comes after the end is left to who closes the outbox."""
     up_to_date = execution.published == execution.head.count
     return up_to_date and not execution.status.is_final and notice_type(entry) is None
+
+
+def _following(change: Change, before: Execution, after: Execution) -> Change:
+    """The change of a header that also follows the entries written since `before` was read, if those are all."""
+    noted: dict[str, Any] = {"HistoryCount": after.head.count, "HistoryHash": after.head.hash}
+    if after.moved_time != before.moved_time:
+        noted["MovedTime"] = after.moved_time
+    if after.published != before.published:
+        noted["Published"] = after.published
+    noted |= {items.told(key): version for key, version in after.told.items() if before.told.get(key) != version}
+    return replace(
+        change,
+        # A job that leaves the active ones leaves no mark.
+        set={**change.set, **{name: value for name, value in noted.items() if name not in change.remove}},
+        only_if={**change.only_if, "HistoryCount": before.head.count or None},
+    )
 
 
 def _log_step(execution: Execution, change: Change) -> None:

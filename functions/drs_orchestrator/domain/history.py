@@ -90,6 +90,11 @@ def seal(execution_id: str, head: Head, event: Event) -> dict[str, Any]:
     return entry | {"Hash": entry_hash(execution_id, entry)}
 
 
+def event_of(entry: Mapping[str, Any]) -> Event:
+    """What the entry tells of."""
+    return Event(Kind(entry["Kind"]), entry["Time"], entry["By"], entry.get("Reason"), entry["Data"])
+
+
 def entry_hash(execution_id: str, entry: Mapping[str, Any]) -> str:
     """SHA-256 of the entry's canonical JSON: sorted keys, no blanks, ASCII; a missing Reason counts as null."""
     sealed = {name: entry[name] for name in ("Number", "Time", "Kind", "By", "Data", "PreviousHash")}

@@ -43,7 +43,21 @@ def is_settled(server: ServerProgress, execution_type: ExecutionType) -> bool:
     return server.detailed and server.status in (ServerStatus.LAUNCHED, ServerStatus.FAILED, ServerStatus.SKIPPED)
 
 
-def asks_for_instances(job: Job, drs_job: DrsJob | None, log: Sequence[LogEvent] | None) -> bool:
+def to_keep(job: Job, execution_type: ExecutionType) -> Job:
+    """The job as it is kept for the next look: without what its servers' own records say for good by then, so that a
+    look costs the same however many servers have ended."""
+
+    def kept(server: ServerProgress) -> ServerProgress:
+        if is_settled(server, execution_type):
+            server = replace(server, phase=None, launched_time=None, expects_actions=None, actions_began=None)
+        return replace(server, instance_id=None)
+
+    return replace(job, servers={server_id: kept(server) for server_id, server in job.servers.items()})
+
+
+def asks_for_instances(
+    job: Job, drs_job: DrsJob | None, log: Sequence[LogEvent] | None, execution_type: ExecutionType
+) -> bool:
     """Whether DescribeRecoveryInstances has to be asked: a server is found launched (once, for its recovery point), a
     launched server's instance is named by nobody, or DRS no longer returns the job."""
     if drs_job is None:
@@ -51,9 +65,9 @@ def asks_for_instances(job: Job, drs_job: DrsJob | None, log: Sequence[LogEvent]
     named = {event.source_server_id for event in log or () if event.target_instance_id}
     for server in drs_job.servers:
         known = job.servers.get(server.source_server_id)
-        if known is None or server.launch_status != "LAUNCHED":
+        if known is None or server.launch_status != "LAUNCHED" or is_settled(known, execution_type):
             continue
-        is_named = bool(server.recovery_instance_id or known.instance_id or server.source_server_id in named)
+        is_named = bool(server.recovery_instance_id or known.named or server.source_server_id in named)
         if known.launched_time is None or not is_named:
             return True
     return False
@@ -147,6 +161,7 @@ def _observe_missing(
             servers[server_id] = replace(
                 server,
                 status=ServerStatus.LAUNCHED,
+                named=True,
                 instance_id=instance.instance_id,
                 launch_actions=actions,
                 detailed=True,
@@ -230,16 +245,18 @@ class _Judge:
     def _launched(
         self, server: ServerProgress, seen: ParticipatingServer, events: Sequence[LogEvent]
     ) -> ServerProgress:
+        if server.named:
+            return server
         logged = next((event for event in reversed(events) if event.target_instance_id), None)
         told = self._instance_of(seen.source_server_id)
         instance = (
-            server.instance_id
-            or seen.recovery_instance_id
+            seen.recovery_instance_id
             or (logged.target_instance_id if logged else None)
             or (told.instance_id if told else None)
         )
         return replace(
             server,
+            named=instance is not None,
             instance_id=instance,
             launched_time=server.launched_time or (int(logged.time) if logged else self.now),
             detailed=instance is not None or self._instance_is_unknown(),

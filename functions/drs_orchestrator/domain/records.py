@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drs_orchestrator.domain.choices import Impact, OnFailure
-from drs_orchestrator.domain.history import NO_HISTORY, Head
+from drs_orchestrator.domain.history import NO_HISTORY, Event, Head
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
     ExecutionType,
@@ -81,6 +81,8 @@ class Execution:
     # How many questions were asked so far; each has its number.
     questions: int = 0
     head: Head = NO_HISTORY
+    # Up to which version of each active job's record the history has its news.
+    told: Mapping[JobKey, int] = field(default_factory=dict)
     # Number of the last entry of the history whose announcement is done.
     published: int = 0
     # When the execution last moved, see `history.Event.is_progress`.
@@ -121,12 +123,20 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class ServerProgress:
-    """One server inside its job: where it stands and what is still to be learned about it."""
+    """One server inside its job: where it stands and what is still to be learned about it.
+
+    What was learned for good stands in the server's own record and is not carried along, see `progress.to_keep`.
+    """
 
     status: ServerStatus = ServerStatus.PENDING
     impact: Impact = Impact.CRITICAL
     snapshot_id: str | None = None
+    # What people call it: its Name in DRS as the execution began.
+    name: str | None = None
     phase: str | None = None
+    # Whether its instance is known. Which one it is, stands here when it has just been found, and in jobs that were
+    # read with their instances.
+    named: bool = False
     instance_id: str | None = None
     launched_time: int | None = None
     launch_actions: LaunchActionsStatus | None = None
@@ -154,6 +164,14 @@ class UnknownWord:
     word: str
     time: int
     source_server_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one version of a job's record came with and the history is to be told."""
+
+    version: int
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +212,8 @@ class Job:
     # Of a RECOVERY: instance id → why its termination protection is not on, empty where it is; see protection.py.
     protection: Mapping[str, str] = field(default_factory=dict)
     protection_rounds: int = 0
+    # In the order of their versions; the header says which of them the history has by now.
+    untold: tuple[News, ...] = ()
 
     @property
     def to_launch(self) -> tuple[str, ...]:

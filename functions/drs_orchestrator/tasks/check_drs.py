@@ -61,7 +61,7 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
         troubles=troubles,
         reason=f"waiting: {trouble}" if trouble else None,
         phase=phase.value,
-        finished=[job.key for job in observation.jobs if job.finished],
+        observed=observation.jobs,
     )
     if current is None:
         return dict(_SUPERSEDED)

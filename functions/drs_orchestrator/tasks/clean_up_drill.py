@@ -51,7 +51,7 @@ class _Round:
     def run(self) -> dict[str, Any]:
         execution_id = self.execution.execution_id
         known = self.app.clean_ups.instances(execution_id)
-        jobs = [job for job in self.app.executions.jobs(execution_id) if job.job_id]
+        jobs = [job for job in self.app.executions.jobs_with_instances(execution_id) if job.job_id]
         everything: dict[str, tuple[Job, DrillInstance]] = {}
         unfinished = 0
         for job in jobs:

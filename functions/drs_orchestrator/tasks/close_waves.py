@@ -52,6 +52,9 @@ def _wind_down(app: App, execution: Execution, wave: Wave, reason: str) -> Wave:
 
 def _ended(app: App, execution: Execution, wave: Wave, jobs: Sequence[Job], reason: str | None = None) -> Wave:
     """The wave ended by what became of its servers; `reason` is why it was not launched, should that be its fate."""
+    # Its end comes behind its servers' in the history, too.
+    if not app.executions.tell(execution, jobs):
+        return wave
     if any(job.is_begun for job in jobs):
         wave = _begun(app, execution, wave)
     ended = ended_wave(wave, [server for job in jobs for server in job.servers.values()], app.clock())

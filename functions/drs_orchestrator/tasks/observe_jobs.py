@@ -25,7 +25,7 @@ class Observation:
 
 def observe_jobs(app: App, execution: Execution, jobs: Sequence[Job]) -> Observation:
     """One DescribeJobs per account and Region for these active jobs of the execution; a throttled or failing DRS is
-    trouble to report, never an error."""
+    trouble to report, never an error. What is found stands in the records; the history is still to be told."""
     by_place: dict[tuple[str | None, str], list[Job]] = defaultdict(list)
     for job in jobs:
         if job.job_id and not job.finished:
@@ -48,7 +48,7 @@ def observe_jobs(app: App, execution: Execution, jobs: Sequence[Job]) -> Observa
             if not update.changed:
                 continue
             # A lost race is no loss: whoever was faster saw the same DRS, and the next poll reads its record.
-            saved = app.executions.apply(execution, update, app.clock())
+            saved = app.executions.note_observation(execution, update, app.clock())
             current[job.key] = saved or app.executions.job(execution, job.key)
             if saved:
                 _tell(app, execution, job, update)
@@ -66,7 +66,7 @@ def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | Non
         elif seen is None:
             denied = not drs.has_log(job.job_id or "")
     with _unless_unavailable(app, execution, job):
-        if asks_for_instances(job, seen, log):
+        if asks_for_instances(job, seen, log, execution.execution_type):
             instances = drs.instances_of_job(job.job_id or "", job.servers)
     with _unless_unavailable(app, execution, job):
         limits = _limits(app, execution)

@@ -27,7 +27,7 @@ def protect_instances(app: App, execution_id: str, generation: int) -> dict[str,
         return _result(Outcome.SUPERSEDED)
     if not _is_wanted(app, execution):
         return _result(Outcome.PROTECTED)
-    jobs = {job.key: job for job in app.executions.jobs(execution_id)}
+    jobs = {job.key: job for job in app.executions.jobs_with_instances(execution_id)}
     for job in _protect(app, execution, next_jobs(jobs.values())):
         jobs[job.key] = _save(app, execution, job)
     unsettled = sum(len(undecided(job)) for job in jobs.values())
@@ -65,7 +65,8 @@ def _save(app: App, execution: Execution, job: Job) -> Job:
     event = None if undecided(job) else Event(Kind.INSTANCES_PROTECTED, app.clock(), data=told(job))
     saved = app.executions.save_job(execution, job, event)
     if saved is None:
-        return app.executions.job(execution, job.key)
+        recorded = app.executions.jobs_with_instances(execution.execution_id)
+        return next(each for each in recorded if each.key == job.key)
     if event:
         logger.info(
             "instances protected",

@@ -149,7 +149,8 @@ def _verdict(app: App, execution: Execution) -> Verdict:
             return Verdict.HEALTHY
         app.drivers.stop(execution, "The driver has been silent for too long; the reconciler starts another.")
     if execution.prepared:
-        observe_jobs(app, execution, app.executions.active_jobs(execution))
+        observation = observe_jobs(app, execution, app.executions.active_jobs(execution))
+        app.executions.tell(execution, observation.jobs)
     return _replace(app, execution, state)
 
 

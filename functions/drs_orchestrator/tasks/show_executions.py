@@ -1,14 +1,17 @@
 """Assemble an execution's document from its records, and list executions by status."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from drs_orchestrator.adapters import execution_items as items
+from drs_orchestrator.adapters import job_items
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.layout import lay_out
 from drs_orchestrator.domain.protection import protection_command
-from drs_orchestrator.domain.records import Execution, Job, JobKey, ServerProgress
+from drs_orchestrator.domain.records import Execution, Job, ServerProgress
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
 from drs_orchestrator.domain.steering import Question
 from drs_orchestrator.errors import NotFound
@@ -24,17 +27,9 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
     if not execution.prepared:
         records |= _records_to_come(app, execution_id)
     jobs: dict[int, list[Job]] = defaultdict(list)
-    servers: dict[JobKey, list[dict[str, Any]]] = defaultdict(list)
-    waves = []
-    for key, record in sorted(records.items()):
-        if key.startswith(items.JOB_PREFIX):
-            job = items.read_job(record)
-            jobs[job.key.wave].append(job)
-        elif key.startswith(items.SERVER_PREFIX):
-            wave, chunk, _ = key.removeprefix(items.SERVER_PREFIX).split("#")
-            servers[JobKey(int(wave), int(chunk))].append(record)
-        elif key.startswith(items.WAVE_PREFIX):
-            waves.append(items.read_wave(record))
+    for job in job_items.read_jobs(records.values()):
+        jobs[job.key.wave].append(job)
+    waves = [items.read_wave(each) for key, each in sorted(records.items()) if key.startswith(items.WAVE_PREFIX)]
     return _without_none(
         {
             "ExecutionId": execution.execution_id,
@@ -76,7 +71,9 @@ def show_execution(app: App, execution_id: str) -> dict[str, Any]:
                         "EndTime": wave.end_time,
                         "Jobs": [_job(job) for job in jobs[wave.index]],
                         "Servers": [
-                            _server(execution, job, record) for job in jobs[wave.index] for record in servers[job.key]
+                            _server(execution, job, record)
+                            for job in jobs[wave.index]
+                            for record in _servers(execution_id, job, records)
                         ],
                     }
                 )
@@ -120,9 +117,17 @@ def _job(job: Job) -> dict[str, Any]:
             "Status": job.drs_status or "NOT_STARTED",
             "ServerCount": len(job.servers),
             "StatusReason": job.status_reason,
-            "UnknownWords": [items.unknown_word(word) for word in job.unknown_words] or None,
+            "UnknownWords": [job_items.unknown_word(word) for word in job.unknown_words] or None,
         }
     )
+
+
+def _servers(execution_id: str, job: Job, records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records of the job's servers by their ids; of one that has none yet, what it would begin with."""
+    first = (
+        items.new_server(execution_id, job.key, *server) for server in sorted(job.servers.items(), key=itemgetter(0))
+    )
+    return [records.get(each["Record"], each) for each in first]
 
 
 def _server(execution: Execution, job: Job, record: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def _server(execution: Execution, job: Job, record: dict[str, Any]) -> dict[str,
             "Error": record.get("Error"),
             "NextStep": record.get("NextStep"),
             "TimeoutDetected": record["TimeoutDetected"],
-            **_protection(job, progress.instance_id),
+            **_protection(job, record.get("InstanceId")),
         }
     )
 
