@@ -63,7 +63,7 @@ def handler(event, context):
 def measure(counts: Sequence[int] = COUNTS, window: float = WINDOW, workers: int = WORKERS) -> list[dict[str, Any]]:
     """A row for each number of executions. Raises RuntimeError when an execution does not complete."""
     with _stack(workers):
-        for number in range(max(counts)):
+        for number in range(max(workers, *counts)):
             stack.control().add_servers([{"sourceServerID": _server(number)}], region=_region(number))
         nothing = _deploy_nothing()
         # Workers are started, which takes seconds, before anything is counted.
@@ -86,6 +86,8 @@ def _row(count: int, ours: float, limit: float) -> dict[str, Any]:
 def _stack(workers: int) -> Iterator[None]:
     steps = ("Pending", "Transition", "Progress")
     always = {f"{step}IntervalSeconds": str(SECONDS_BETWEEN_POLLS) for step in steps}
+    # As on AWS: a driver that waits its turn at a busy engine is not dead.
+    always |= {"DriverSilenceSeconds": "900"}
     with (
         TemporaryDirectory() as folder,
         stack.embedded_stack(
