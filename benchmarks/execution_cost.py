@@ -109,13 +109,12 @@ server, and polls that cost the same however many servers have ended.
 - One run and one DescribeJobs: yes. The job's log comes in pages of 100 events that DRS can't filter, so the calls for
   it grow with the servers of a job, those that have ended included.
 - A poll in which nothing moved costs one write unit, whatever has ended before it.
-- Six units a server: yes for a drill. Its lock is put and removed, its record laid out and changed three times. A
-  recovery changes it once more, when its launch actions are over.
-- Four units a poll: **no**. A poll that saw a server move writes the history's entry, the execution's header and the
-  job's record in one transaction, each unit of which counts twice, and the job's record holds the progress of all its
-  servers: 4 KB for fifty. In a job whose servers move one by one, nine polls of ten see one move. That transaction
-  alone takes six units however small the record is, so four are out of reach while nothing of the history may be lost.
-  The record was left readable rather than packed: write units are a tenth of the bill, state transitions the rest.
+- A server's lock is put, and its record written with each step it takes: four units in a drill, five in a recovery,
+  whose launch actions end with the job.
+- A poll that saw servers move also writes the job's record, the history's entry and the header, one unit each as long
+  as few move: nothing of it is in a transaction, where each unit counts twice, and the job's record is kept within the
+  1 KB of a unit, see [ADR 13](adr/0013-what-drs-says-is-told-in-writes-of-its-own.md). Dearer are the polls that see
+  all servers of a job begin or end at once, and what is a transaction: launches, waves' ends, the start and the end.
 
 Prices are the public ones for us-east-1. Not in it: API Gateway, logs and metrics, and DRS and EC2 themselves."""
 
