@@ -1,5 +1,7 @@
 """The benchmark of an execution's cost on a small one: what it counts adds up."""
 
+import pytest
+
 from benchmarks.execution_cost import PRICES, measure, section
 from benchmarks.metering import Load
 
@@ -18,8 +20,15 @@ def test_what_is_counted_adds_up() -> None:
     assert cost["write units by record"]["LOCK"] == SMALL.servers
     assert SMALL.servers < cost["write units by record"]["SERVER"] <= 3 * SMALL.servers
     assert cost["write units by record"].get("refused", 0) == 0
-    assert cost["write units"] <= cost["write units wanted at most"]
     assert cost["dollars"]["state transition"] == cost["state transitions"] * PRICES["state transition"][0]
+
+
+@pytest.mark.parametrize("execution_type", ["DRILL", "RECOVERY"])
+def test_a_poll_writes_four_units_at_most_and_a_server_takes_six(execution_type: str) -> None:
+    cost = measure(Load(servers=50, waves=1, execution_type=execution_type))
+
+    assert cost["polls in which nothing moved"] < cost["polls"] / 2
+    assert cost["write units"] <= cost["write units wanted at most"]
 
 
 def test_its_section_holds_both_kinds_and_every_price() -> None:
