@@ -1,6 +1,7 @@
 """What operators decide: recorded once with who and why, told to the driver, refused in a sentence that helps."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -73,27 +74,40 @@ def last(app: App, execution_id: str) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name not in ("Number", "PreviousHash", "Hash")}
 
 
-def skip_before_call(
-    orchestrator: Orchestrator, execution_id: str, number: int, monkeypatch: pytest.MonkeyPatch
+def before_call(
+    number: int, act: Callable[[], object], task: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    """Launch, and have the wave `database` skipped right before the launch's call to DynamoDB of that number; what the
-    operator is answered: "skipped", "refused", or "not reached" where there are fewer calls."""
+    """Do the task, and right before its call to DynamoDB of that number what an operator does; what he is answered:
+    "done", "refused", or "not reached" where there are fewer calls."""
     answers: list[str] = []
-    operators_app, numbers, make_api_call = orchestrator.another_app(), count(), BaseClient._make_api_call
+    numbers, make_api_call = count(), BaseClient._make_api_call
 
     def call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         if client.meta.service_model.service_name == "dynamodb" and not answers and next(numbers) == number:
-            answers.append("skipped")
+            answers.append("done")
             try:
-                skip_wave(operators_app, execution_id, {"WaveName": "database"}, JANE)
+                act()
             except Conflict:
                 answers[0] = "refused"
         return make_api_call(client, operation, parameters)
 
     with monkeypatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", call)
-        orchestrator.launch(execution_id)
+        task()
     return answers[0] if answers else "not reached"
+
+
+def skip_before_call(
+    orchestrator: Orchestrator, execution_id: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Launch, and have the wave `database` skipped before the call of that number."""
+    operators_app = orchestrator.another_app()
+    return before_call(
+        number,
+        lambda: skip_wave(operators_app, execution_id, {"WaveName": "database"}, JANE),
+        lambda: orchestrator.launch(execution_id),
+        monkeypatch,
+    )
 
 
 class TestDecisions:
@@ -294,9 +308,9 @@ class TestDecisions:
                 call["request"]["sourceServers"] == [{"sourceServerID": server}]
                 for call in orchestrator.simulator.calls("StartRecovery")
             )
-            assert launched is (outcomes[-1] != "skipped"), f"before call {len(outcomes)}: {outcomes[-1]}"
+            assert launched is (outcomes[-1] != "done"), f"before call {len(outcomes)}: {outcomes[-1]}"
 
-        assert {"skipped", "refused"} < set(outcomes)
+        assert {"done", "refused"} < set(outcomes)
 
     def test_a_wave_that_was_skipped_before_it_ended_stops_nothing_whenever_the_skip_comes(
         self, app: App, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
@@ -315,10 +329,37 @@ class TestDecisions:
             outcomes.append(skip_before_call(orchestrator, execution_id, len(outcomes), monkeypatch))
             _, web = orchestrator.drive(execution_id)["Waves"]
 
-            expected = "COMPLETED" if outcomes[-1] == "skipped" else "SKIPPED"
+            expected = "COMPLETED" if outcomes[-1] == "done" else "SKIPPED"
             assert web["Status"] == expected, f"before call {len(outcomes)}: {outcomes[-1]}"
 
-        assert {"skipped", "refused"} < set(outcomes)
+        assert {"done", "refused"} < set(outcomes)
+
+    def test_an_execution_is_cancelled_or_has_ended_never_both_whenever_the_cancellation_comes(
+        self, app: App, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It comes before each call to DynamoDB that the end takes, one after the other."""
+        outcomes = []
+        while not outcomes or outcomes[-1] != "not reached":
+            server = server_id(len(outcomes) + 10)
+            orchestrator.add_servers(server)
+            execution_id = orchestrator.begin(plan(wave("database", server), plan_id=f"plan-{len(outcomes)}"))
+            orchestrator.check(execution_id, after=3600)
+            operators_app = orchestrator.another_app()
+            outcomes.append(
+                before_call(
+                    len(outcomes),
+                    partial(cancel, operators_app, execution_id, None, JANE),
+                    partial(orchestrator.finish, execution_id),
+                    monkeypatch,
+                )
+            )
+            document = orchestrator.show(execution_id)
+
+            expected = "CANCELLED" if outcomes[-1] == "done" else "COMPLETED"
+            assert document["Status"] == expected, f"before call {len(outcomes)}: {outcomes[-1]}"
+            assert document["StatusReason"] if outcomes[-1] == "done" else "StatusReason" not in document
+
+        assert {"done", "refused"} < set(outcomes)
 
     def test_a_wave_is_not_skipped_once_its_launch_is_noted(self, app: App, orchestrator: Orchestrator) -> None:
         execution_id = orchestrator.start(PLAIN)

@@ -411,11 +411,13 @@ class ExecutionStore:
         self, execution: Execution, status: ExecutionStatus, reason: str | None, now: int, *also: dict[str, Any]
     ) -> bool:
         """Write the final status, and in the same transaction what else comes of it; False when another driver has
-        taken over or the execution has ended."""
+        taken over, the execution has ended, or an operator has stopped it since it was read."""
         change = Change(
             set={"Status": status.value, "EndTime": now} | ({"StatusReason": reason} if reason else {}),
             remove=() if reason else ("StatusReason",),
-            only_if=_driven(execution) | {"Status": ExecutionStatus.POLLING.value},
+            only_if=_driven(execution)
+            | {"Status": ExecutionStatus.POLLING.value}
+            | ({} if execution.stop else {"Stop": None}),
         )
         event = Event(Kind.EXECUTION_FINISHED, now, data={"Status": status.value, "StatusReason": reason})
         return self._ledger.commit(execution, event, change, self._outbox(execution), *also)

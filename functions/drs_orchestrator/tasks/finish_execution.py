@@ -8,7 +8,7 @@ from drs_orchestrator.domain.clean_up import CleanUp
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType, WaveStatus
 from drs_orchestrator.domain.waves import execution_outcome
-from drs_orchestrator.tasks.fence import Outcome
+from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.publish_events import publish_events
 
 
@@ -27,7 +27,16 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
         return _result(app, execution.status, clean_up)
     if execution.generation != generation:
         return _result(app)
-    waves = app.executions.waves(execution_id)
+    if finished := _finish(app, execution):
+        return finished
+    # Refused: another driver has taken over, or it was stopped since it was read, which happens to it once.
+    stopped = driven_execution(app, execution_id, generation)
+    return (_finish(app, stopped) if stopped and stopped.stop else None) or _result(app)
+
+
+def _finish(app: App, execution: Execution) -> dict[str, Any] | None:
+    """The result, once the end of what was read is written; None when it is not that execution any more."""
+    waves = app.executions.waves(execution.execution_id)
     status = execution_outcome(waves, execution)
     troubled = [wave for wave in waves if wave.status is not WaveStatus.COMPLETED]
     told = [f"wave {wave.name}: {wave.status_reason or wave.status}" for wave in troubled[:10]]
@@ -35,9 +44,9 @@ def finish_execution(app: App, execution_id: str, generation: int) -> dict[str, 
     clean_up = _clean_up(app, execution)
     also = [app.clean_ups.put(execution, clean_up)] if clean_up else []
     if not app.executions.finish(execution, status, reason, app.clock(), *also):
-        return _result(app)
+        return None
     app.metrics.execution_finished(execution, status, app.clock())
-    publish_events(app, app.executions.get(execution_id) or execution)
+    publish_events(app, app.executions.get(execution.execution_id) or execution)
     return _result(app, status, clean_up)
 
 
