@@ -87,11 +87,11 @@ _WORDS = """\
 Wanted: nothing above half of its limit (256 KiB for a task's input and output, 25,000 events, 400 KB for an item, 6 MiB
 for the API's answer), and no more write units for a server at 3,000 servers than at 100.
 
-A task's payload is a few numbers whatever is launched. The largest item is a piece of the plan, at most 16 KB, or a
-job's record with a hundred servers, the most that DRS takes in a job. A driver hands over to a fresh one after
-`MaxPollsPerDriver` rounds, so its events end there. How long a check runs can't be said in virtual time: what grows are
-its calls, one of DescribeJobs for an account and Region, one of its log for each hundred events of a job, and two of
-DynamoDB for each server that moved, eight side by side. The busiest is the first check, which sees all servers begin.
+A task's payload is a few numbers whatever is launched. The largest item is a piece of the plan, at most 16 KB. A driver
+hands over to a fresh one after `MaxPollsPerDriver` rounds, so its events end there. How long a check runs can't be said
+in virtual time: what grows are its calls, one of DescribeJobs for an account and Region, one of its log for each hundred
+events of a job, and two of DynamoDB for each server that moved, eight side by side. The busiest is the first check,
+which sees all servers begin.
 `tests/benchmarks/test_limits.py` fails when a change brings one of these sizes within half of its limit."""
 
 
