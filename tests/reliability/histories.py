@@ -439,7 +439,7 @@ class History:
         return any(
             record.startswith("JOB#")
             and record.endswith("#SERVERS")
-            and "RecoveryJobId" not in items[owner, record.removesuffix("#SERVERS")]
+            and "RecoveryJobId" not in items.get((owner, record.removesuffix("#SERVERS")), {})
             and {each["S"] for each in item["SourceServerIds"]["L"]} == servers
             and (items[owner, "EXECUTION"]["ExecutionType"]["S"] == "DRILL") == request["isDrill"]
             for (owner, record), item in items.items()
