@@ -89,9 +89,9 @@ for the API's answer), and no more write units for a server at 3,000 servers tha
 
 A task's payload is a few numbers whatever is launched. The largest item is a piece of the plan, at most 16 KB. A driver
 hands over to a fresh one after `MaxPollsPerDriver` rounds, so its events end there. How long a check runs can't be said
-in virtual time: what grows are its calls, one of DescribeJobs for an account and Region, one of its log for each hundred
-events of a job, and two of DynamoDB for each server that moved, eight side by side. The busiest is the first check,
-which sees all servers begin.
+in virtual time: what grows are its calls, one of DescribeJobs for an account and Region, one of its log for each
+hundred events of a job, and two of DynamoDB for each server that moved, eight side by side. The busiest is the first
+check, which sees all servers begin.
 `tests/benchmarks/test_limits.py` fails when a change brings one of these sizes within half of its limit."""
 
 

@@ -1,15 +1,13 @@
-"""The engine with a part of EC2 that ministack lacks: termination protection of instances.
+"""A part of EC2 that ministack lacks: termination protection of instances.
 
 ministack (1.5.33) knows no ModifyInstanceAttribute, says of every instance that it is not protected, and terminates
-whatever it is asked to. Run as a program, this module starts it with these three as EC2 has them, and with IAM's
-condition key for the first; everything else is ministack's own. Whether an instance is protected stands in ministack's
-record of it.
+whatever it is asked to. `install` gives it these three as EC2 has them, and IAM's condition key for the first;
+everything else stays ministack's own. Whether an instance is protected stands in ministack's record of it.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack import app
 from ministack.core import iam_actions
 from ministack.services import ec2
 
@@ -84,8 +82,3 @@ def _is_protected(instance_id: str | None) -> bool:
 def _error(code: str, message: str) -> Answer:
     answer: Answer = ec2._error(code, message, 400)
     return answer
-
-
-if __name__ == "__main__":
-    install()
-    app.main()

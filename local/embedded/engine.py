@@ -1,4 +1,4 @@
-"""The AWS engine of an embedded stack: ministack with `ec2_protection`, one process on one port of 127.0.0.1."""
+"""The AWS engine of an embedded stack: ministack as `serve` runs it, one process on one port of 127.0.0.1."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from embedded.errors import EmbeddedError
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
-COMMAND = [sys.executable, "-m", "embedded.ec2_protection"]
+COMMAND = [sys.executable, "-m", "embedded.serve"]
 START_SECONDS = 60.0
 
 # What a server may see of the caller's environment. ministack hands its whole environment to every Lambda, where a

@@ -25,7 +25,7 @@ from ministack import app
 from ministack.core.persistence import save_all
 from ministack.services import dynamodb, stepfunctions
 
-from embedded import ec2_protection
+from embedded import serve
 
 Handler = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
 
@@ -83,7 +83,6 @@ def _file(service: ModuleType) -> Path:
 
 
 if __name__ == "__main__":
-    ec2_protection.install()
     for each in _STORES:
         make_durable(each)
-    app.main()
+    serve.main()
