@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters import job_items
 from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore, Round
-from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.history import NO_HISTORY, Head, seal
 from drs_orchestrator.domain.layout import lay_out
@@ -20,32 +19,22 @@ from drs_orchestrator.domain.plan import Plan, Server, Wave
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, ServerChange
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
-    ExecutionType,
     LaunchActionsStatus,
     ServerStatus,
     WaveStatus,
 )
 from tests.helpers.history import STARTED, replacement
-from tests.helpers.orchestrator import EXECUTION_TABLE, START, aws, create_tables, server_id
+from tests.helpers.orchestrator import START, aws, server_id
+from tests.helpers.records import EXECUTION, new_store
 
 ONE, TWO = server_id(1), server_id(2)
 PLAN = Plan("shop", "Web shop", "", (Wave("web", (), "us-east-1", servers=(Server(ONE), Server(TWO))),))
-EXECUTION = Execution(
-    execution_id="exec-1",
-    plan_id="shop",
-    plan_name="Web shop",
-    execution_type=ExecutionType.DRILL,
-    status=ExecutionStatus.PENDING,
-    start_time=START,
-    generation=1,
-)
 KEY = JobKey(0, 0)
 
 
 @pytest.fixture
 def store(no_aws: None) -> ExecutionStore:
-    create_tables()
-    return ExecutionStore(Ledger(EXECUTION_TABLE))
+    return new_store()
 
 
 @pytest.fixture
@@ -473,8 +462,7 @@ class TestWaves:
 @pytest.fixture(scope="module")
 def shared_store() -> Iterator[ExecutionStore]:
     with aws():
-        create_tables()
-        yield ExecutionStore(Ledger(EXECUTION_TABLE))
+        yield new_store()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

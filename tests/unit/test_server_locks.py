@@ -10,24 +10,15 @@ from typing import Any
 import pytest
 
 from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore
-from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.adapters.server_locks import UNRECORDED_OWNER_SECONDS, Held, LockedServer, ServerLocks
 from drs_orchestrator.domain.plan import Plan
 from drs_orchestrator.domain.records import Execution
-from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
+from drs_orchestrator.domain.statuses import ExecutionStatus
 from tests.helpers.history import STARTED
-from tests.helpers.orchestrator import EXECUTION_TABLE, HOME, REGION, START, create_tables, server_id
+from tests.helpers.orchestrator import EXECUTION_TABLE, HOME, REGION, START, server_id
+from tests.helpers.records import EXECUTION, new_store
 
 PLAN = Plan("shop", "Web shop", "", ())
-EXECUTION = Execution(
-    execution_id="",
-    plan_id="shop",
-    plan_name="Web shop",
-    execution_type=ExecutionType.DRILL,
-    status=ExecutionStatus.PENDING,
-    start_time=START,
-    generation=1,
-)
 LATER = START + 3600
 
 
@@ -40,8 +31,7 @@ ONE, TWO, THREE = servers(3)
 
 @pytest.fixture
 def store(no_aws: None) -> ExecutionStore:
-    create_tables()
-    return ExecutionStore(Ledger(EXECUTION_TABLE))
+    return new_store()
 
 
 @pytest.fixture

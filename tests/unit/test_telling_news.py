@@ -32,9 +32,11 @@ def execution_id(orchestrator: Orchestrator) -> str:
 
 
 @contextmanager
-def before(orchestrator: Orchestrator, operation: str, record: str, act: Callable[[], None]) -> Iterator[None]:
-    """Once, immediately before this operation on a record whose key begins so: `act`."""
-    table, left = orchestrator.app.executions._dynamodb, [act]
+def before(
+    orchestrator: Orchestrator, operation: str, record: str, act: Callable[[], None], passes: int = 0
+) -> Iterator[None]:
+    """Once, immediately before this operation on a record whose key begins so: `act`. It `passes` so many before."""
+    table, left = orchestrator.app.executions._dynamodb, [act, *[lambda: None] * passes]
     call = getattr(table, operation)
 
     def acting(**arguments: Any) -> Any:
@@ -104,10 +106,10 @@ class TestDeaths:
         orchestrator.add_servers(ONE, TWO)
         execution_id = orchestrator.begin(plan(wave("a", ONE), wave("b", TWO, DependsOn=[])))
         orchestrator.let_pass(60)
-        with before(orchestrator, "put_item", "HISTORY#", lambda: None):
-            second = before(orchestrator, "update_item", "EXECUTION", die)
-            with second, pytest.raises(Death):
-                orchestrator.check(execution_id)
+        before_second = before(orchestrator, "put_item", "HISTORY#", die, passes=1)
+        with before_second, pytest.raises(Death):
+            orchestrator.check(execution_id)
+        assert entries_in_the_table(orchestrator, execution_id) == head(orchestrator, execution_id).count + 1
         orchestrator.check(execution_id)
         entries, _ = show_history(orchestrator.app, execution_id, 1000, 0)
 
