@@ -34,7 +34,7 @@ from drs_orchestrator.adapters.table import pack, put_if, query, succeeds, unpac
 from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.notices import FailedServer
 from drs_orchestrator.domain.progress import to_keep
-from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, News, ServerChange, Wave
+from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate, News, ServerChange, Wave, untold
 from drs_orchestrator.domain.statuses import (
     ExecutionStatus,
     ExecutionType,
@@ -331,14 +331,13 @@ class ExecutionStore:
         somebody else was faster."""
         job = update.job
         self.change_servers(execution, job, update.changes, now)
-        untold = [news for news in job.untold if news.version > execution.told.get(job.key, -1)]
-        if event := _servers_changed(update, now):
-            untold.append(News(job.version + 1, event))
-        return self.save_job(execution, replace(job, untold=tuple(untold)))
+        event = _servers_changed(update, now)
+        news = (News(job.version + 1, event),) if event else ()
+        return self.save_job(execution, replace(job, untold=untold(execution, job) + news))
 
     def tell(self, execution: Execution, jobs: Sequence[Job]) -> bool:
         """Have the history follow what was observed of the jobs; False when another driver has taken over."""
-        pending = [job for job in jobs if any(news.version > execution.told.get(job.key, -1) for news in job.untold)]
+        pending = [job for job in jobs if untold(execution, job)]
         if all(job.key in execution.active_jobs for job in pending):
             current: Execution | None = execution
         else:

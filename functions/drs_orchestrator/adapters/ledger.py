@@ -19,7 +19,7 @@ from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters.table import client, pack, put_if, query, read_together, succeeds, unpack
 from drs_orchestrator.domain.history import Event, Head, event_of, seal
 from drs_orchestrator.domain.notices import notice_type
-from drs_orchestrator.domain.records import Execution, Job, News
+from drs_orchestrator.domain.records import Execution, Job, untold
 from drs_orchestrator.errors import ServiceBusy
 from drs_orchestrator.observability import about, logger
 
@@ -138,7 +138,7 @@ class Ledger:
         return {name: each for name, each in update.items() if each}
 
     def update_header(self, execution: Execution, change: Change) -> Execution | None:
-        """The header after a change that is none of the history's; None when its condition did not hold."""
+        """The header after a change of it alone; None when its condition did not hold."""
         update = self.update(items.header_key(execution.execution_id), change)
         answer = succeeds(self.dynamodb.update_item, **update, ReturnValues="ALL_NEW")
         if answer is None:
@@ -213,8 +213,9 @@ class Ledger:
 
     def _write_entries(self, current: Execution, jobs: Iterable[Job]) -> Execution | None:
         """The header as it is to follow the entries; None when somebody else has written one in the place of ours."""
-        for job in jobs:
-            for news in _untold(current, job):
+        # No job leaves the active ones with news untold.
+        for job in (each for each in jobs if each.key in current.active_jobs):
+            for news in untold(current, job):
                 entry = seal(current.execution_id, current.head, news.event)
                 item = items.news_entry(current.execution_id, entry, job.key, news.version)
                 if not put_if(self.dynamodb, **self.put(item)["Put"]):
@@ -258,13 +259,6 @@ class Ledger:
         with ThreadPoolExecutor(_PARALLEL_WRITES) as pool:
             for future in [pool.submit(write, thing) for thing in things]:
                 future.result()
-
-
-def _untold(execution: Execution, job: Job) -> list[News]:
-    """What the history does not have of the job, by this header. No job leaves the active ones with news untold."""
-    if job.key not in execution.active_jobs:
-        return []
-    return [news for news in job.untold if news.version > execution.told.get(job.key, -1)]
 
 
 def _with(execution: Execution, item: Mapping[str, Any]) -> Execution:

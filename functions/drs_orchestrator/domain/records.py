@@ -228,6 +228,11 @@ class Job:
         return self.job_id is not None or self.called_time is not None or self.refusal is not None
 
 
+def untold(execution: Execution, job: Job) -> tuple[News, ...]:
+    """What the history does not have of an active job, by this header."""
+    return tuple(news for news in job.untold if news.version > execution.told.get(job.key, -1))
+
+
 @dataclass(frozen=True, slots=True)
 class ServerChange:
     """What one observation changes in one server's record; None leaves a field as it is."""
