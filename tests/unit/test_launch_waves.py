@@ -3,6 +3,7 @@
 How often StartRecovery took effect is counted where it counts: at DRS.
 """
 
+from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -10,7 +11,8 @@ import pytest
 
 from drs_orchestrator.adapters.drs import Drs
 from drs_orchestrator.adapters.execution_store import ExecutionStore
-from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
+from drs_orchestrator.tasks.steer_execution import resume
+from tests.helpers.orchestrator import CALLER, REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
 ONE, TWO, THREE = server_id(1), server_id(2), server_id(3)
@@ -381,18 +383,67 @@ class TestRefused:
         assert document["Status"] == "PARTIAL"
         assert "wave a" in document["StatusReason"]
 
+    def test_a_launch_that_was_never_made_is_not_made_once_another_wave_has_failed(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        """Only the intent stands in the record, and nobody knows what came of it."""
+        execution_id = beside_a_refused_wave(orchestrator, "the intent")
+        document = orchestrator.drive(execution_id)
 
-def crash_after(writes: str) -> Any:
-    """Let the function die right after it did this."""
+        assert [each["Status"] for each in document["Waves"]] == ["FAILED", "SKIPPED"]
+        assert "wave a" in document["Waves"][1]["StatusReason"]
+        assert launches(simulator) == []
+
+    def test_a_launch_that_was_made_is_followed_although_another_wave_has_failed(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        execution_id = beside_a_refused_wave(orchestrator, "the launch")
+        document = orchestrator.drive(execution_id)
+
+        assert [each["Status"] for each in document["Waves"]] == ["FAILED", "COMPLETED"]
+        assert len(launches(simulator)) == 1
+
+    def test_a_launch_that_was_never_made_waits_for_the_operator_who_accepts_a_failure(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        execution_id = beside_a_refused_wave(orchestrator, "the intent", OnFailure="PAUSE")
+        document = orchestrator.until_asked(execution_id)
+
+        assert document["Question"]["Waves"] == ["a"]
+        assert launches(simulator) == []
+
+        resume(orchestrator.app, execution_id, {"Reason": "go on"}, CALLER)
+        assert orchestrator.drive(execution_id)["Waves"][1]["Status"] == "COMPLETED"
+
+
+def beside_a_refused_wave(orchestrator: Orchestrator, last: str, **fields: str) -> str:
+    """An execution of two waves that waited for room at DRS: it refuses `a` for good, then the task dies in the launch
+    of `b`."""
+    simulator = orchestrator.simulator
+    execution_id = begin(orchestrator, plan(wave("a", ONE, **fields), wave("b", TWO, DependsOn=[])))
+    full = simulator.add_fault("error", operation="StartRecovery", code="ServiceQuotaExceededException")
+    orchestrator.launch(execution_id)
+    simulator.remove_faults(full)
+    simulator.add_fault("error", operation="StartRecovery", code="AccessDeniedException", count=1)
+    with crash_after(last, times_before=1), pytest.raises(Crash):
+        orchestrator.launch(execution_id)
+    return execution_id
+
+
+def crash_after(writes: str, times_before: int = 0) -> Any:
+    """Let the function die right after it did this for the first time, or after so many times before."""
     owner, name = {
         "the intent": (ExecutionStore, "record_intent"),
         "the launch": (Drs, "start_recovery"),
         "the job": (ExecutionStore, "save_job"),
     }[writes]
     original = getattr(owner, name)
+    left = count(times_before, -1)
 
     def die(*arguments: Any, **named: Any) -> Any:
-        original(*arguments, **named)
-        raise Crash
+        result = original(*arguments, **named)
+        if next(left) == 0:
+            raise Crash
+        return result
 
     return mock.patch.object(owner, name, die)

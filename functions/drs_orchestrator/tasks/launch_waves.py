@@ -74,7 +74,7 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         if Launch.SUPERSEDED in launches and driven_execution(app, execution_id, generation) is None:
             return dict(_SUPERSEDED)
         tried |= results
-        waves = [_begin(app, execution, wave) if wave.name in begun else wave for wave in waves]
+        waves = [_begin(app, execution, wave, begun[wave.name]) if wave.name in begun else wave for wave in waves]
         # A job that is refused, or certainly not launched, may end its wave at once and free or skip others; everything
         # else waits for DRS.
         if launches.isdisjoint((Launch.REFUSED, Launch.NOT_LAUNCHED)):
@@ -179,9 +179,14 @@ def _launch_all(
     return results
 
 
-def _begin(app: App, execution: Execution, wave: Wave) -> Wave:
-    """LAUNCHING once a job of the wave may exist in DRS, QUEUED before that."""
-    is_begun = any(job.is_begun for job in app.executions.jobs(execution.execution_id, wave.index))
+def _begin(app: App, execution: Execution, wave: Wave, forbidden: str | None) -> Wave:
+    """LAUNCHING once a job of the wave may exist in DRS, QUEUED before that.
+
+    A wave of which nothing may be launched has not begun before a job of it is known to exist: what forbids its launch
+    is not forgotten while DRS is asked what became of an earlier call.
+    """
+    jobs = app.executions.jobs(execution.execution_id, wave.index)
+    is_begun = any(job.job_id is not None if forbidden else job.is_begun for job in jobs)
     status = WaveStatus.LAUNCHING if is_begun else WaveStatus.QUEUED
     if wave.status is status or wave.status is WaveStatus.LAUNCHING:
         return wave
