@@ -227,7 +227,7 @@ def _checked_url(url: str | None) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise CliError(
-            f'"{url}" is no API URL; expected something like https://abc123.execute-api.us-east-1.amazonaws.com/prod',
+            f'"{url}" is no API URL; expected something like https://abc123.execute-api.us-east-1.amazonaws.com/v1',
             ExitCode.USAGE,
             _FIND_URL,
         )

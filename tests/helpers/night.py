@@ -45,7 +45,7 @@ _EVENING = datetime(2027, 1, 16, 2, 30, tzinfo=UTC)
 _SEED = 3
 _ROUND_SECONDS = 60
 _LOOKS = 60
-_API_ON_THE_PAGE = "https://abc123.execute-api.us-east-1.amazonaws.com/prod"
+_API_ON_THE_PAGE = "https://abc123.execute-api.us-east-1.amazonaws.com/v1"
 _NOWHERE = "http://127.0.0.1:9"
 _WIDTH = "132"
 
