@@ -5,7 +5,7 @@ OrchestratorError
 ├── NotFound                404
 ├── Conflict                409
 ├── PayloadTooLarge         413
-└── ServiceBusy             503  AWS throttles or is unavailable; try again, nothing was half-done
+└── ServiceBusy             503  AWS throttles or is unavailable; the same request may be sent again
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""The execution as the table records it: one header, and one record per wave, job and server.
+"""The execution as the table records it: one header, a record for each wave, two for each job, and one for each server
+from the first thing that happens to it.
 
 No record grows with the number of servers of an execution: a job holds at most 100 (DRS's quota per job), a wave
 and the header hold counters. Times are epoch seconds.
