@@ -83,7 +83,7 @@ containers: setup ## Run the tests that need a container engine: each function i
 	@$(PYTHON) -m pytest -q -m docker tests $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: setup ## Run the reliability proofs in full: every crash point and pair, 10,000 random histories, weeks of polling
+soak: setup ## Run the reliability proofs in full: every crash point, pairs, 10,000 random histories, weeks of polling
 	@SOAK=1 $(PYTHON) -m pytest -q -n 2 tests/reliability $(PYTEST_ARGS)
 
 .PHONY: reliability
