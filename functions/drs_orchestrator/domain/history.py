@@ -1,8 +1,9 @@
 """An execution's history: everything that happened, by whom, in order, each entry sealed with the one before.
 
-The chain's head (number and hash of the last entry) stands in the execution's header and is written in the same
-transaction as the entry. Who changes, removes or inserts an entry later has to rewrite every entry after it and the
-header as well; `find_break` names the first place where that was not done.
+The chain's head (number and hash of the last entry) stands in the execution's header. It is written in the same
+transaction as the entry, or right behind it where the entry tells what DRS says of servers, see `ledger.py`. Who
+changes, removes or inserts an entry later has to rewrite every entry after it and the header as well; `find_break`
+names the first place where that was not done.
 """
 
 import hashlib

@@ -29,7 +29,8 @@ class ExecutionStatus(StrEnum):
 
 
 class WaveStatus(StrEnum):
-    """QUEUED: its turn has come, but DRS has no room for it or can't be asked."""
+    """QUEUED: its turn has come, but nothing of it is known to be launched: DRS has no room for it, can't be asked, or
+    is asked what became of an earlier call."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"
