@@ -23,6 +23,7 @@ from drs_orchestrator.adapters.drs import (
 from drs_orchestrator.domain.job import JobObservation
 from drs_orchestrator.domain.progress import Limits, observe
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
+from drs_orchestrator.domain.source import LastLaunch
 from drs_orchestrator.domain.statuses import ExecutionType, ServerStatus
 from tests.helpers.orchestrator import HOME, REGION, START, Orchestrator, server_id
 from tests.helpers.simulator import SimulatorControl, running_simulator
@@ -167,7 +168,7 @@ class TestReading:
     def test_the_last_launch_of_a_server_is_told_by_the_server_too(self, drs: Drs, orchestrator: Orchestrator) -> None:
         job = start(drs, ONE).job
 
-        assert drs.last_launches([ONE, TWO], START) == {ONE: job.job_id}
+        assert drs.last_launches([ONE, TWO], START) == {ONE: LastLaunch(job.job_id, START, "DRILL")}
         assert drs.last_launches([ONE, TWO], START + 1) == {}
 
     def test_a_log_is_in_order_of_time_with_drs_own_words(

@@ -7,11 +7,12 @@ from itertools import count
 from typing import Any
 from unittest import mock
 
+import boto3
 import pytest
 
 from drs_orchestrator.adapters.drs import Drs
 from drs_orchestrator.adapters.execution_store import ExecutionStore
-from drs_orchestrator.tasks.steer_execution import resume
+from drs_orchestrator.tasks.steer_execution import cancel, resume
 from tests.helpers.orchestrator import CALLER, REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
@@ -165,7 +166,7 @@ class TestLostAnswers:
         assert orchestrator.launch(execution_id)["jobsLaunched"] == 1
         assert len(launches(simulator)) == 1
 
-    def test_nothing_is_launched_while_drs_hides_a_job_that_the_server_tells_of(
+    def test_a_launch_that_drs_does_not_list_is_known_from_its_servers(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
     ) -> None:
         """The answer is lost, the launch ends in a failure, and DescribeJobs shows nothing of all that."""
@@ -175,14 +176,50 @@ class TestLostAnswers:
         orchestrator.launch(execution_id)
         rule = simulator.add_fault("empty", operation="DescribeJobs")
         orchestrator.let_pass(3600)
-        orchestrator.launch(execution_id)
-
-        assert len(simulator.calls("StartRecovery")) == 1
-        assert f"DRS says that it launched {ONE} in job drsjob-" in reason(orchestrator, execution_id)
+        assert orchestrator.launch(execution_id)["jobsLaunched"] == 1
 
         simulator.remove_faults(rule)
         assert orchestrator.drive(execution_id)["Status"] == "FAILED"
         assert len(simulator.calls("StartRecovery")) == 1
+
+    @pytest.mark.parametrize("is_cancelled", [False, True])
+    def test_a_launch_whose_job_somebody_deleted_comes_to_an_end(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl, is_cancelled: bool
+    ) -> None:
+        simulator.add_fault("reset-after", operation="StartRecovery", count=1)
+        execution_id = begin(orchestrator, ONE_SERVER)
+        orchestrator.launch(execution_id)
+        orchestrator.let_pass(3600)
+        drs = boto3.client("drs", endpoint_url=simulator.url)
+        drs.delete_job(jobID=drs.describe_jobs()["items"][0]["jobID"])
+        if is_cancelled:
+            cancel(orchestrator.app, execution_id, {}, CALLER)
+
+        document = orchestrator.drive(execution_id)
+        [server] = document["Waves"][0]["Servers"]
+        assert document["Status"] == ("CANCELLED" if is_cancelled else "COMPLETED")
+        assert server["Status"] == "LAUNCHED"
+        assert server["InstanceId"] == drs.describe_recovery_instances()["items"][0]["ec2InstanceID"]
+        assert len(simulator.calls("StartRecovery")) == 1
+
+    def test_nothing_is_launched_over_a_job_that_drs_does_not_list_and_that_may_be_somebody_elses(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        simulator.add_fault("reset-before", operation="StartRecovery", count=1)
+        execution_id = begin(orchestrator, plan(wave("web", ONE, TWO)))
+        orchestrator.launch(execution_id)
+        orchestrator.let_pass(60)
+        drs = boto3.client("drs", endpoint_url=simulator.url)
+        drs.start_recovery(sourceServers=[{"sourceServerID": TWO}], isDrill=True)
+        rule = simulator.add_fault("empty", operation="DescribeJobs")
+        orchestrator.let_pass(3600)
+        orchestrator.launch(execution_id)
+
+        assert len(launches(simulator)) == 1
+        assert f"DRS says that it launched {TWO} in job drsjob-" in reason(orchestrator, execution_id)
+
+        simulator.remove_faults(rule)
+        assert orchestrator.launch(execution_id)["jobsLaunched"] == 1
 
     def test_nothing_is_launched_again_while_the_servers_can_t_be_asked_for_their_last_launch(
         self, orchestrator: Orchestrator, simulator: SimulatorControl

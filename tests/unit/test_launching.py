@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from drs_orchestrator.domain.job import DrsJob, ParticipatingServer
-from drs_orchestrator.domain.launching import find_own_job, job_tags, may_call_again
+from drs_orchestrator.domain.launching import find_own_job, find_unlisted_job, job_tags, may_call_again
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
+from drs_orchestrator.domain.source import LastLaunch
 from drs_orchestrator.domain.statuses import ExecutionType
 
 INTENT = 1_000_000
@@ -90,6 +91,37 @@ def test_a_recovery_is_recognised_by_its_own_initiator() -> None:
     recovery = replace(UNTAGGED, initiated_by="START_RECOVERY")
 
     assert found(recovery, execution_type=ExecutionType.RECOVERY) is recovery
+
+
+UNLISTED = LastLaunch("drsjob-00000000000000001", INTENT + 1.0, "DRILL")
+
+
+def test_a_job_that_drs_does_not_list_is_ours_when_it_launched_all_our_servers_last() -> None:
+    launches = dict.fromkeys((*SERVERS, "s-00000000000000003"), UNLISTED)
+
+    assert find_unlisted_job(ExecutionType.DRILL, RECORD, launches) is UNLISTED
+
+
+@pytest.mark.parametrize(
+    ("job", "launch", "servers"),
+    [
+        pytest.param(RECORD, UNLISTED, SERVERS[:1], id="only some of our servers"),
+        pytest.param(RECORD, replace(UNLISTED, called=INTENT - 6.0), SERVERS, id="older than the call"),
+        pytest.param(RECORD, replace(UNLISTED, type="RECOVERY"), SERVERS, id="a recovery, not our drill"),
+        pytest.param(RECORD, replace(UNLISTED, type=""), SERVERS, id="nobody says what it is"),
+        pytest.param(replace(RECORD, called_time=None), UNLISTED, SERVERS, id="no call of ours can have taken effect"),
+    ],
+)
+def test_an_unlisted_job_that_may_be_somebody_elses_is_never_adopted(
+    job: Job, launch: LastLaunch, servers: tuple[str, ...]
+) -> None:
+    assert find_unlisted_job(ExecutionType.DRILL, job, dict.fromkeys(servers, launch)) is None
+
+
+def test_two_unlisted_jobs_are_not_one_of_ours() -> None:
+    launches = {SERVERS[0]: UNLISTED, SERVERS[1]: replace(UNLISTED, job_id="drsjob-00000000000000002")}
+
+    assert find_unlisted_job(ExecutionType.DRILL, RECORD, launches) is None
 
 
 def test_a_call_may_be_repeated_only_when_it_can_no_longer_take_effect() -> None:

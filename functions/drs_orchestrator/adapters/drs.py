@@ -25,6 +25,7 @@ from botocore.exceptions import (
 from drs_orchestrator.adapters.accounts import EXPIRED, KEPT, Accounts, NotEntered, code_of, reason_of, status_of
 from drs_orchestrator.domain.job import DrsJob, LaunchActionRun, LogEvent, ParticipatingServer
 from drs_orchestrator.domain.source import (
+    LastLaunch,
     LaunchConfiguration,
     RecoveryInstance,
     RecoveryPoint,
@@ -233,14 +234,18 @@ class Drs:
             raise DrsUnavailable(str(error)) from error
         return True
 
-    def last_launches(self, server_ids: Iterable[str], since: float) -> dict[str, str]:
-        """Source server id → the job that DRS says launched it last, where that was asked for at or after `since`
-        (epoch seconds). Raises DrsUnavailable."""
+    def last_launches(self, server_ids: Iterable[str], since: float) -> dict[str, LastLaunch]:
+        """Source server id → its last launch, where that was asked for at or after `since` (epoch seconds).
+
+        Raises DrsUnavailable.
+        """
         launches = {}
         for item in self._servers(server_ids):
             initiated = item.get("lifeCycle", {}).get("lastLaunch", {}).get("initiated", {})
-            if "jobID" in initiated and (_epoch(initiated.get("apiCallDateTime")) or 0.0) >= since:
-                launches[item["sourceServerID"]] = initiated["jobID"]
+            called = _epoch(initiated.get("apiCallDateTime")) or 0.0
+            if "jobID" in initiated and called >= since:
+                launch = LastLaunch(initiated["jobID"], called, initiated.get("type", ""))
+                launches[item["sourceServerID"]] = launch
         return launches
 
     def instances_of_job(self, job_id: str, server_ids: Iterable[str]) -> dict[str, RecoveryInstance]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.records import Job
+from drs_orchestrator.domain.source import LastLaunch
 from drs_orchestrator.domain.statuses import ExecutionType
 
 EXECUTION_TAG = "drs-orchestrator:execution-id"
@@ -50,6 +51,25 @@ def find_own_job(execution_id: str, execution_type: ExecutionType, job: Job, see
             and {server.source_server_id for server in candidate.servers} == servers
         ):
             return candidate
+    return None
+
+
+def find_unlisted_job(execution_type: ExecutionType, job: Job, launches: Mapping[str, LastLaunch]) -> LastLaunch | None:
+    """The launch that this record's call began, by what its servers say of theirs (by source server id), where DRS does
+    not list the job: it may list it late, and lists none that somebody has deleted.
+
+    The signs are those of a job without tags: type, time, and all of our servers in it.
+    """
+    own = [launches.get(server_id) for server_id in job.to_launch]
+    first = own[0] if own else None
+    if (
+        first
+        and job.called_time is not None
+        and first.called >= job.called_time - _UNTAGGED_SKEW_SECONDS
+        and first.type == execution_type
+        and all(each and each.job_id == first.job_id for each in own)
+    ):
+        return first
     return None
 
 

@@ -30,6 +30,16 @@ class SourceServer:
 
 
 @dataclass(frozen=True, slots=True)
+class LastLaunch:
+    """`lifeCycle.lastLaunch.initiated` of one DescribeSourceServers item: the job that launched the server last, when
+    that was asked for (epoch seconds) and as what (`DRILL` or `RECOVERY`; empty where DRS does not say)."""
+
+    job_id: str
+    called: float
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryInstance:
     """One DescribeRecoveryInstances item; `job_id` is the DRS job that launched it, `instance_id` EC2's id of it,
     `point_in_time` the time of the recovery point it was launched from (`pointInTimeSnapshotDateTime`).

@@ -18,10 +18,17 @@ from drs_orchestrator.domain.capacity import quota_reason, whose_job
 from drs_orchestrator.domain.guard import guarded, live_instance_remedy, living_recoveries
 from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.job import DrsJob
-from drs_orchestrator.domain.launching import CLOCK_SKEW_SECONDS, find_own_job, job_tags, may_call_again, may_still_call
+from drs_orchestrator.domain.launching import (
+    CLOCK_SKEW_SECONDS,
+    find_own_job,
+    find_unlisted_job,
+    job_tags,
+    may_call_again,
+    may_still_call,
+)
 from drs_orchestrator.domain.progress import refuse
 from drs_orchestrator.domain.records import Execution, Job, ServerChange
-from drs_orchestrator.domain.source import RecoveryInstance
+from drs_orchestrator.domain.source import LastLaunch, RecoveryInstance
 from drs_orchestrator.domain.statuses import ExecutionType, ServerStatus
 from drs_orchestrator.observability import about, logger
 
@@ -168,31 +175,35 @@ def _earlier_launch(app: App, drs: Drs, execution: Execution, job: Job) -> Attem
     try:
         seen = drs.jobs_since(since)
         found = _find_own(execution, job, seen)
-        hidden = _hidden_launch(drs, job, seen, since) if settled and not found else None
+        unlisted = _unlisted_launches(drs, job, seen, since) if settled and not found else {}
     except DrsUnavailable as error:
         app.metrics.drs_unavailable(throttled=error.throttled)
         return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
     if found:
-        return _record(app, execution, job, found)
+        return _record(app, execution, job, found.job_id, found.created, found.status)
     if not settled:
         return _hold(app, execution, job, "waiting: an earlier StartRecovery call may still take effect")
-    if hidden:
-        return _hold(app, execution, job, f"waiting: DRS says that it launched {hidden}, but does not list it yet")
+    if own := find_unlisted_job(execution.execution_type, job, unlisted):
+        # As which every job begins; a check follows what became of it.
+        return _record(app, execution, job, own.job_id, own.called, "PENDING")
+    for server_id, launch in unlisted.items():
+        reason = f"waiting: DRS says that it launched {server_id} in job {launch.job_id}, but does not list it yet"
+        return _hold(app, execution, job, reason)
     return None
 
 
-def _hidden_launch(drs: Drs, job: Job, seen: Sequence[DrsJob], since: float) -> str | None:
-    """A launch of our servers since then that DRS knows of and does not list among its jobs: it may be ours."""
+def _unlisted_launches(drs: Drs, job: Job, seen: Sequence[DrsJob], since: float) -> dict[str, LastLaunch]:
+    """The launches of our servers since then that DRS knows of and does not list among its jobs: one may be ours."""
     if job.called_time is None:
-        return None
+        return {}
     listed = {each.job_id for each in seen}
     launches = drs.last_launches(job.servers, since)
-    return next((f"{server} in job {job_id}" for server, job_id in launches.items() if job_id not in listed), None)
+    return {server_id: launch for server_id, launch in launches.items() if launch.job_id not in listed}
 
 
 def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: StartOutcome) -> Attempt:
     if outcome.job:
-        return _record(app, execution, job, outcome.job)
+        return _record(app, execution, job, outcome.job.job_id, outcome.job.created, outcome.job.status)
     if outcome.result is StartResult.UNKNOWN:
         return _hold(app, execution, job, f"waiting: the outcome of StartRecovery is unknown: {outcome.reason}")
     job = replace(job, called_time=None)
@@ -214,7 +225,7 @@ def _conclude(app: App, drs: Drs, execution: Execution, job: Job, outcome: Start
     # A conflict may be with the job of our own earlier call, whose answer was lost.
     # With its tags: this call was certainly not carried out, so no job without them is ours.
     if found := _find_own(execution, job, in_use):
-        return _record(app, execution, job, found)
+        return _record(app, execution, job, found.job_id, found.created, found.status)
     return _hold(app, execution, job, whose_job(in_use, job, outcome.reason))
 
 
@@ -241,18 +252,18 @@ def _hold(
     return Attempt(Launch.WAITING, retry_after, queued=queued)
 
 
-def _record(app: App, execution: Execution, job: Job, drs_job: DrsJob) -> Attempt:
+def _record(app: App, execution: Execution, job: Job, job_id: str, created: float, drs_status: str) -> Attempt:
     """The job exists, so this has to be written whoever drives now; a lost race is read again and repeated."""
     while job.job_id is None:
         launched = replace(
             job,
-            job_id=drs_job.job_id,
-            drs_status=drs_job.status,
-            launch_time=int(drs_job.created),
+            job_id=job_id,
+            drs_status=drs_status,
+            launch_time=int(created),
             status_reason=None,
             queued=False,
         )
-        data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "RecoveryJobId": drs_job.job_id}
+        data = {"WaveName": job.wave_name, "Chunk": job.key.chunk, "RecoveryJobId": job_id}
         event = Event(Kind.LAUNCH_STARTED, app.clock(), data={**data, "Servers": len(job.to_launch)})
         if saved := app.executions.save_job(execution, launched, event):
             waited = None if job.queued_since is None else app.clock() - job.queued_since
