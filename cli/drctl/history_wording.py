@@ -105,6 +105,7 @@ _TOLD: Mapping[str, Callable[[_Data], str]] = {
     Kind.RESUMED: _about_waves("resumed"),
     Kind.REJECTED: _about_waves("rejected"),
     Kind.APPROVAL_TIMED_OUT: lambda data: f"{_about_waves('not approved in time')(data)}: {data['Decision']}",
+    Kind.QUESTION_WITHDRAWN: _about_waves("no longer asked about"),
     Kind.PAUSE_REQUESTED: lambda _: "asked for a pause",
     Kind.CANCEL_REQUESTED: lambda _: "cancelled",
     Kind.WAVE_SKIP_REQUESTED: lambda data: f"wave {data['WaveName']} is not to be launched",

@@ -19,13 +19,15 @@ _WAVES = (
 
 
 def histories_of_every_kind(orchestrator: Orchestrator) -> list[list[dict[str, Any]]]:
-    """The histories of executions that between them were approved, resumed, rejected, not answered, paused, cancelled,
-    driven by three drivers, stuck and cleaned up, and had servers and waves skipped, instances replaced or guarded."""
+    """The histories of executions that between them were approved, resumed, rejected, not answered, asked about nothing
+    any more, paused, cancelled, driven by three drivers, stuck and cleaned up, and had servers and waves skipped,
+    instances replaced or guarded."""
     orchestrator.add_servers(_WEB, _OTHER)
     orchestrator.add_servers(_FAILING)
     orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[_FAILING])
     ids = [_supervised(orchestrator), _unanswered(orchestrator), _rejected(orchestrator), _cancelled(orchestrator)]
     ids += [_stuck(orchestrator), _cleaned_up(orchestrator), _guarded(orchestrator), _replacing(orchestrator)]
+    ids.append(_moot(orchestrator))
     return [list(orchestrator.app.executions.history(execution_id)) for execution_id in ids]
 
 
@@ -58,6 +60,14 @@ def _unanswered(orchestrator: Orchestrator) -> str:
 def _rejected(orchestrator: Orchestrator) -> str:
     execution_id = orchestrator.begin(plan(wave("web", _WEB, ApprovalBefore=True), plan_id="rejected"))
     reject(orchestrator.app, execution_id, {"Reason": "too risky"}, CALLER)
+    orchestrator.drive(execution_id)
+    return execution_id
+
+
+def _moot(orchestrator: Orchestrator) -> str:
+    """A wave that fails ends the plan while another one waits for approval."""
+    waves = [wave("web", _WEB, ApprovalBefore=True), wave("database", _FAILING, DependsOn=[])]
+    execution_id = orchestrator.begin(plan(*waves, plan_id="moot"))
     orchestrator.drive(execution_id)
     return execution_id
 

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from drs_orchestrator.bootstrap import App
+from drs_orchestrator.errors import Conflict
 from drs_orchestrator.tasks.ask_operator import wait_for_decision
 from drs_orchestrator.tasks.steer_execution import approve, cancel
 from tests.helpers.orchestrator import CALLER, START, Orchestrator, plan, server_id, wave
 
-ONE, TWO = server_id(1), server_id(2)
+ONE, TWO, THREE = server_id(1), server_id(2), server_id(3)
 APPROVAL = plan(wave("database", ONE, ApprovalBefore=True), wave("web", TWO, ApprovalBefore=True))
 LIMITED = APPROVAL | {"ApprovalTimeoutMinutes": 10}
 
@@ -121,6 +122,54 @@ class TestDeadline:
 
         assert orchestrator.launch(execution_id)["jobsLaunched"] == 1
         assert entries(app, execution_id, "ApprovalTimedOut") == []
+
+
+class TestMoot:
+    """While a wave waits for approval another one fails, which ends the plan; a third is still being launched."""
+
+    @pytest.fixture
+    def execution_id(self, app: App, orchestrator: Orchestrator) -> str:
+        orchestrator.add_servers(THREE)
+        orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[TWO])
+        orchestrator.simulator.add_fault("late-failure", sourceServerIDs=[THREE], seconds=9000)
+        waves = [wave("asked", ONE, ApprovalBefore=True), wave("failing", TWO, DependsOn=[])]
+        waves.append(wave("long", THREE, DependsOn=[]))
+        execution_id = orchestrator.begin(plan(*waves) | {"ApprovalTimeoutMinutes": 60})
+        assert orchestrator.show(execution_id)["Question"]["Waves"] == ["asked"]
+        for _ in range(16):
+            orchestrator.check(execution_id, after=120)
+        statuses = [each["Status"] for each in orchestrator.show(execution_id)["Waves"]]
+        assert statuses == ["SKIPPED", "FAILED", "LAUNCHING"]
+        return execution_id
+
+    def test_a_question_about_a_wave_that_is_skipped_is_withdrawn(
+        self, app: App, orchestrator: Orchestrator, execution_id: str
+    ) -> None:
+        [entry] = entries(app, execution_id, "QuestionWithdrawn")
+
+        assert (entry["By"], entry["Data"]) == ("orchestrator", {"Waves": ["asked"]})
+        assert "Question" not in orchestrator.show(execution_id)
+        with pytest.raises(Conflict, match="asks nothing"):
+            approve(app, execution_id, None, CALLER)
+
+    def test_its_deadline_decides_nothing(self, app: App, orchestrator: Orchestrator, execution_id: str) -> None:
+        orchestrator.check(execution_id, after=3600)
+        document = orchestrator.drive(execution_id)
+
+        assert entries(app, execution_id, "ApprovalTimedOut") == []
+        assert document["Status"] == "FAILED"
+
+
+def test_an_execution_that_has_ended_asks_nothing(app: App, orchestrator: Orchestrator) -> None:
+    """The failure that ends the last wave is what its question had waited for."""
+    orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[TWO])
+    waves = [wave("asked", ONE, ApprovalBefore=True), wave("failing", TWO, DependsOn=[])]
+    execution_id = orchestrator.start(plan(*waves))
+    document = orchestrator.drive(execution_id)
+
+    assert document["Status"] == "FAILED"
+    assert "Question" not in document
+    assert len(entries(app, execution_id, "QuestionWithdrawn")) == 1
 
 
 class TestWaiting:

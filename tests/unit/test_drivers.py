@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from drs_orchestrator.adapters.drivers import execution_id_of
+from drs_orchestrator.tasks.ask_operator import wait_for_decision
 from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.hand_over_execution import hand_over_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
@@ -192,6 +193,22 @@ class TestReconciler:
 
         assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
         assert reconcile_executions(orchestrator.app)["HEALTHY"] == 1
+
+    @pytest.mark.parametrize("is_stopped", [True, False])
+    def test_a_driver_lost_between_two_waits_for_an_answer_is_replaced(
+        self, orchestrator: Orchestrator, is_stopped: bool
+    ) -> None:
+        """It looked again after a day, and has no token yet to be woken by."""
+        execution_id = orchestrator.begin(plan(wave("a", ONE, ApprovalBefore=True)))
+        wait_for_decision(orchestrator.app, execution_id, 1, "token-1")
+        orchestrator.let_pass(86400)
+        orchestrator.launch(execution_id)
+        if is_stopped:
+            stop_driver(orchestrator, execution_id)
+        orchestrator.let_pass(orchestrator.app.settings.driver_silence_seconds + 1)
+
+        assert orchestrator.show(execution_id)["Status"] == "PAUSED"
+        assert reconcile_executions(orchestrator.app)["REPLACED"] == 1
 
     def test_an_execution_that_ended_meanwhile_is_left_alone(self, orchestrator: Orchestrator) -> None:
         execution_id = orchestrator.start(TWO_WAVES)

@@ -16,7 +16,7 @@ def entry(kind: str, **data: Any) -> dict[str, Any]:
 
 def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) -> None:
     histories = histories_of_every_kind(orchestrator)
-    supervised, unanswered, rejected, cancelled, stuck, cleaned_up, guarded, replacing = (
+    supervised, unanswered, rejected, cancelled, stuck, cleaned_up, guarded, replacing, moot = (
         [told(each) for each in one] for one in histories
     )
     everything = [(each["Kind"], told(each)) for one in histories for each in one]
@@ -35,6 +35,7 @@ def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) 
     assert "driver 2 takes over, before the limit of the one before it" in supervised
     assert "driver 3 takes over: the driver had ended before everything was done" in supervised
     assert "not approved in time: web: REJECT" in unanswered
+    assert "no longer asked about: web" in moot
     assert "rejected: web" in rejected
     assert "cancelled" in cancelled
     assert any(re.match(r"nothing has moved for \d+ minutes, since 2", text) for text in stuck)

@@ -12,7 +12,7 @@ import pytest
 
 from drs_orchestrator.adapters.drs import Drs
 from drs_orchestrator.adapters.execution_store import ExecutionStore
-from drs_orchestrator.tasks.steer_execution import cancel, resume
+from drs_orchestrator.tasks.steer_execution import cancel, pause, resume
 from tests.helpers.orchestrator import CALLER, REGION, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
@@ -290,6 +290,34 @@ class TestLostAnswers:
 
         assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
         assert len(launches(simulator)) == 1
+
+    @pytest.mark.parametrize("last", ["the launch", "the job"])
+    def test_a_pause_does_not_hide_what_a_driver_launched_before_it_died(
+        self, orchestrator: Orchestrator, last: str
+    ) -> None:
+        execution_id = begin(orchestrator, plan(wave("a", ONE), wave("b", TWO)))
+        with crash_after(last), pytest.raises(Crash):
+            orchestrator.launch(execution_id)
+        pause(orchestrator.app, execution_id, {}, CALLER)
+        result = orchestrator.launch(execution_id)
+
+        assert (result["jobsActive"], result["awaitsDecision"]) == (1, False)
+        document = orchestrator.until_asked(execution_id)
+        assert document["Waves"][0]["Status"] == "COMPLETED"
+        assert document["Question"]["Waves"] == ["b"]
+
+    def test_a_pause_before_the_call_leaves_the_wave_to_the_operator(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        execution_id = begin(orchestrator, ONE_SERVER)
+        with crash_after("the intent"), pytest.raises(Crash):
+            orchestrator.launch(execution_id)
+        pause(orchestrator.app, execution_id, {}, CALLER)
+
+        assert orchestrator.until_asked(execution_id)["Question"]["Waves"] == ["web"]
+        assert launches(simulator) == []
+        resume(orchestrator.app, execution_id, {}, CALLER)
+        assert orchestrator.drive(execution_id)["Status"] == "COMPLETED"
 
     def test_two_drivers_at_the_same_moment_launch_once(
         self, orchestrator: Orchestrator, simulator: SimulatorControl

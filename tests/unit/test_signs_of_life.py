@@ -63,6 +63,13 @@ def test_one_that_waits_for_an_operator_is_left_alone_until_there_is_an_answer_o
     assert not at_work(replace(PAUSED, question=replace(QUESTION, deadline=NOW - 1)))
 
 
+def test_one_that_is_paused_without_a_driver_that_waits_is_looked_at_once_it_is_silent() -> None:
+    unlimited = replace(PAUSED, question=replace(QUESTION, deadline=None))
+
+    assert at_work(unlimited)
+    assert not at_work(replace(unlimited, task_token=None))
+
+
 def test_the_time_for_an_answer_is_no_silence() -> None:
     assert last_sign(PAUSED) == NOW + 600
 

@@ -404,6 +404,17 @@ class TestDecisions:
         assert "Question" not in orchestrator.show(paused)
         assert woken == ["token-1"]
 
+    def test_skipping_the_wave_that_a_failure_holds_answers_the_question(
+        self, app: App, orchestrator: Orchestrator, failed: str, woken: list[str]
+    ) -> None:
+        wait_for_decision(app, failed, 1, "token-1")
+        skip_wave(app, failed, {"WaveName": "web"}, JANE)
+
+        assert woken == ["token-1"]
+        document = orchestrator.drive(failed)
+        assert [each["Status"] for each in document["Waves"]] == ["FAILED", "SKIPPED"]
+        assert document["Status"] == "FAILED"
+
     @pytest.mark.parametrize("request_body", [None, {}])
     def test_a_reason_may_be_left_out(self, app: App, orchestrator: Orchestrator, request_body: object) -> None:
         execution_id = orchestrator.begin(PLAIN)

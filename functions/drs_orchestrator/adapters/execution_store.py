@@ -499,6 +499,16 @@ class ExecutionStore:
         )
         return self._ledger.commit(execution, event, change)
 
+    def withdraw_question(self, execution: Execution, event: Event) -> bool:
+        """Close a question that nobody has to answer any more; False when another driver has taken over or what was
+        read of it has changed meanwhile."""
+        change = Change(
+            set=self._awake(execution, event.time),
+            remove=["Question", "QuestionNumber"],
+            only_if=_driven(execution) | _as_read(execution),
+        )
+        return self._ledger.commit(execution, event, change)
+
     def stop(self, execution: Execution, stop: Stop, event: Event) -> bool:
         """Launch nothing more; closes an open question. False when it has ended, is stopped already, or what was
         read of it has changed meanwhile."""
@@ -522,10 +532,12 @@ class ExecutionStore:
         return self._ledger.commit(execution, event, change)
 
     def skip_wave(self, execution: Execution, wave: Wave, jobs: Sequence[Job], reason: str, event: Event) -> bool:
-        """Have the wave skipped; a question about it is closed, to be asked anew without it. False when the wave has
+        """Have the wave skipped; a question about it, or about going on with it after a failure, is closed, to be asked
+        anew without it. False when the wave has
         begun or the execution has changed meanwhile. Each of its jobs is claimed by its version: who is about to launch
         it finds it gone."""
-        asked = execution.question is not None and wave.index in execution.question.waves
+        question = execution.question
+        asked = question is not None and (question.kind is QuestionKind.FAILURE or wave.index in question.waves)
         change = Change(
             set=self._awake(execution, event.time) if asked else {},
             remove=["Question", "QuestionNumber"] if asked else [],

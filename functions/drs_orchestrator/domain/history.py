@@ -32,6 +32,7 @@ class Kind(StrEnum):
     RESUMED = "Resumed"
     REJECTED = "Rejected"
     APPROVAL_TIMED_OUT = "ApprovalTimedOut"
+    QUESTION_WITHDRAWN = "QuestionWithdrawn"
     PAUSE_REQUESTED = "PauseRequested"
     CANCEL_REQUESTED = "CancelRequested"
     WAVE_SKIP_REQUESTED = "WaveSkipRequested"

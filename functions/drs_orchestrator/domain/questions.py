@@ -37,6 +37,16 @@ def next_question(
     )
 
 
+def is_moot(question: Question, following: NextWaves) -> bool:
+    """Whether nothing is held any more that an answer would let go. A pause is its operator's to end."""
+    match question.kind:
+        case QuestionKind.APPROVAL:
+            return not any(wave.index in question.waves for wave in following.held)
+        case QuestionKind.FAILURE:
+            return not following.held
+    return False
+
+
 def _text(execution: Execution, waves: Sequence[Wave], following: NextWaves, about: Sequence[Wave]) -> str:
     servers = sum(wave.server_count for wave in following.held)
     launch = f"{_named(following.held)} ({servers} server{'' if servers == 1 else 's'})"

@@ -23,6 +23,12 @@ def may_go_on(execution: Execution, now: int) -> bool:
     return execution.question is None or execution.question.is_overdue(now)
 
 
+def waits_for_operator(execution: Execution) -> bool:
+    """Whether its driver waits for an answer and makes no rounds. Without a token to wake it by it does not wait yet:
+    it is on its way there, and may be lost."""
+    return execution.status is ExecutionStatus.PAUSED and execution.task_token is not None
+
+
 def stands_still(execution: Execution, now: int, stuck_after_seconds: int) -> bool:
     """Nothing has moved for too long, although no operator is waited for."""
     return execution.question is None and now - execution.moved_time > stuck_after_seconds
@@ -47,7 +53,7 @@ def is_at_work(
         return False
     if execution.task_token and may_go_on(execution, now):
         return False
-    return execution.status is ExecutionStatus.PAUSED or _is_fresh(execution, None, now, quiet_seconds)
+    return waits_for_operator(execution) or _is_fresh(execution, None, now, quiet_seconds)
 
 
 def _has_begun(execution: Execution, clean_up: CleanUp) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from drs_orchestrator.domain.history import Kind
 from drs_orchestrator.domain.statuses import ExecutionType, LaunchActionsStatus, ServerStatus, WaveStatus
+from drs_orchestrator.domain.steering import QuestionKind
 
 type Document = Mapping[str, Any]
 
@@ -51,7 +52,14 @@ class Asked:
         return names
 
 
-_ANSWERS = (Kind.APPROVED, Kind.RESUMED, Kind.REJECTED, Kind.APPROVAL_TIMED_OUT, Kind.CANCEL_REQUESTED)
+_ANSWERS = (
+    Kind.APPROVED,
+    Kind.RESUMED,
+    Kind.REJECTED,
+    Kind.APPROVAL_TIMED_OUT,
+    Kind.QUESTION_WITHDRAWN,
+    Kind.CANCEL_REQUESTED,
+)
 
 
 def questions(history: Sequence[Document]) -> Iterator[Asked]:
@@ -69,7 +77,8 @@ def questions(history: Sequence[Document]) -> Iterator[Asked]:
 
 def _settles(entry: Document, question: Document) -> bool:
     if entry["Kind"] == Kind.WAVE_SKIP_REQUESTED:
-        return entry["Data"].get("WaveName") in question["Data"].get("Waves", ())
+        asked = question["Data"]
+        return asked.get("Kind") == QuestionKind.FAILURE or entry["Data"].get("WaveName") in asked.get("Waves", ())
     return entry["Kind"] in _ANSWERS
 
 

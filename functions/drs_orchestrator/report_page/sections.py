@@ -28,6 +28,7 @@ _DECISIONS: Mapping[str, str] = {
     Kind.RESUMED: "Resumed",
     Kind.REJECTED: "Rejected",
     Kind.APPROVAL_TIMED_OUT: "Nobody decided in time",
+    Kind.QUESTION_WITHDRAWN: "No longer asked",
     Kind.PAUSE_REQUESTED: "Pause requested",
     Kind.CANCEL_REQUESTED: "Cancelled",
     Kind.WAVE_SKIP_REQUESTED: "Wave skipped",

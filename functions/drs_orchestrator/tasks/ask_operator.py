@@ -6,10 +6,10 @@ from enum import StrEnum
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.choices import OnApprovalTimeout
 from drs_orchestrator.domain.history import ORCHESTRATOR, Event, Kind
-from drs_orchestrator.domain.questions import next_question
+from drs_orchestrator.domain.questions import is_moot, next_question
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.steering import Stop, StopKind
-from drs_orchestrator.domain.waves import NextWaves
+from drs_orchestrator.domain.waves import NextWaves, next_waves
 from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.fence import driven_execution
 
@@ -24,6 +24,7 @@ class Asked(StrEnum):
 
 def ask_operator(app: App, execution: Execution, waves: Sequence[Wave], following: NextWaves) -> Execution:
     """The execution with its question open, if there is anything to ask; one question at a time."""
+    execution = _withdraw_if_moot(app, execution, following)
     if execution.question or following.held_by is None:
         return execution
     plan = app.executions.plan(execution.execution_id)
@@ -46,8 +47,10 @@ def ask_operator(app: App, execution: Execution, waves: Sequence[Wave], followin
     return app.executions.get(execution.execution_id) or execution
 
 
-def settle_overdue_question(app: App, execution: Execution) -> Execution:
-    """The execution as it is once a question that nobody answered in time has had its plan's answer."""
+def settle_question(app: App, execution: Execution, waves: Sequence[Wave]) -> Execution:
+    """The execution as it is once a question about nothing is withdrawn, and one that nobody answered in time has had
+    its plan's answer."""
+    execution = _withdraw_if_moot(app, execution, next_waves(waves, execution))
     question, now = execution.question, app.clock()
     if question is None or not question.is_overdue(now):
         return execution
@@ -58,6 +61,15 @@ def settle_overdue_question(app: App, execution: Execution) -> Execution:
     else:
         reason = f"wave {', '.join(question.wave_names)} was not approved in time"
         app.executions.stop(execution, Stop(StopKind.REJECT, ORCHESTRATOR, now, reason), event)
+    return app.executions.get(execution.execution_id) or execution
+
+
+def _withdraw_if_moot(app: App, execution: Execution, following: NextWaves) -> Execution:
+    question = execution.question
+    if question is None or not is_moot(question, following):
+        return execution
+    data = {"Waves": list(question.wave_names)}
+    app.executions.withdraw_question(execution, Event(Kind.QUESTION_WITHDRAWN, app.clock(), data=data))
     return app.executions.get(execution.execution_id) or execution
 
 

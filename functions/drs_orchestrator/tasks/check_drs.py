@@ -10,7 +10,7 @@ from drs_orchestrator.domain.polling import phase_after_poll
 from drs_orchestrator.domain.records import Execution, ServerProgress, Wave
 from drs_orchestrator.domain.statuses import LaunchActionsStatus, ServerStatus
 from drs_orchestrator.domain.waves import next_waves
-from drs_orchestrator.tasks.ask_operator import settle_overdue_question
+from drs_orchestrator.tasks.ask_operator import settle_question
 from drs_orchestrator.tasks.close_waves import close_waves
 from drs_orchestrator.tasks.fence import Outcome, is_driven
 from drs_orchestrator.tasks.observe_jobs import observe_jobs
@@ -43,9 +43,10 @@ def check_drs(app: App, execution_id: str, generation: int) -> dict[str, Any]:
     read = app.executions.begin_round(execution_id)
     if not is_driven(read.execution, generation):
         return dict(_SUPERSEDED)
-    execution = settle_overdue_question(app, read.execution)
+    execution = read.execution
     observation = observe_jobs(app, execution, read.jobs)
     waves = close_waves(app, execution, read.waves, observation.jobs)
+    execution = settle_question(app, execution, waves)
     servers = [server for job in observation.jobs if not job.finished for server in job.servers.values()]
     intervals = app.settings.intervals
     left = seconds_left(

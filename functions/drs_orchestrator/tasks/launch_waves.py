@@ -15,7 +15,7 @@ from drs_orchestrator.domain.records import Execution, Job, JobKey, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.steering import QuestionKind
 from drs_orchestrator.domain.waves import NextWaves, next_waves, stop_reason
-from drs_orchestrator.tasks.ask_operator import ask_operator, settle_overdue_question
+from drs_orchestrator.tasks.ask_operator import ask_operator, settle_question
 from drs_orchestrator.tasks.close_waves import close_waves, save_wave
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.launch_job import Attempt, Launch, launch_job, place_of
@@ -51,8 +51,8 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
     execution = driven_execution(app, execution_id, generation)
     if execution is None:
         return dict(_SUPERSEDED)
-    execution = settle_overdue_question(app, execution)
     waves = app.executions.waves(execution_id)
+    execution = settle_question(app, execution, waves)
     deadline = app.clock() + _BUDGET_SECONDS
     tried: dict[JobKey, Attempt] = {}
     # Where a ticket may be: an earlier call may have died between a launch and giving its ticket back.
@@ -84,7 +84,7 @@ def launch_waves(app: App, execution_id: str, generation: int) -> dict[str, Any]
         for wave in waves
         if wave.name in begun and not wave.status.is_final
         for job in app.executions.jobs(execution_id, wave.index)
-        if not job.finished
+        if not job.finished and (job.is_begun or wave.status is not WaveStatus.PENDING)
     ]
     active = sum(job.job_id is not None for job in open_jobs)
     following = next_waves(waves, execution)
@@ -136,7 +136,7 @@ def _to_launch(waves: Sequence[Wave], execution: Execution) -> dict[str, str | N
     paused = f"waiting: paused by {execution.pause.by}" if execution.pause else None
     following = next_waves(waves, execution)
     ready = {wave.name for wave in following.ready}
-    undecided = {wave.name: "waiting: an operator has to accept a failure first" for wave in following.held}
+    undecided = {wave.name: "waiting: an operator has to decide first" for wave in following.held}
     names: dict[str, str | None] = {}
     for wave in waves:
         if wave.status is WaveStatus.LAUNCHING:
@@ -144,9 +144,9 @@ def _to_launch(waves: Sequence[Wave], execution: Execution) -> dict[str, str | N
             names[wave.name] = paused or (stopped if execution.stop else None)
         elif wave.status is WaveStatus.QUEUED or wave.name in ready:
             names[wave.name] = stopped or paused or wave.skip_reason or undecided.get(wave.name)
-        elif wave.status is WaveStatus.PENDING and stopped:
-            # Still here after everything that was not begun has been skipped: a job of it may have been launched.
-            names[wave.name] = stopped
+        elif wave.status is WaveStatus.PENDING and (stopped or wave.name in undecided):
+            # Who was about to launch it may have died after the call.
+            names[wave.name] = stopped or paused or undecided[wave.name]
     return names
 
 
@@ -187,7 +187,7 @@ def _begin(app: App, execution: Execution, wave: Wave, forbidden: str | None) ->
     """
     jobs = app.executions.jobs(execution.execution_id, wave.index)
     is_begun = any(job.job_id is not None if forbidden else job.is_begun for job in jobs)
-    status = WaveStatus.LAUNCHING if is_begun else WaveStatus.QUEUED
+    status = WaveStatus.LAUNCHING if is_begun else wave.status if forbidden else WaveStatus.QUEUED
     if wave.status is status or wave.status is WaveStatus.LAUNCHING:
         return wave
     return save_wave(app, execution, replace(wave, status=status, start_time=app.clock() if is_begun else None))

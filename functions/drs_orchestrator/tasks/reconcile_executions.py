@@ -15,7 +15,7 @@ from drs_orchestrator.domain.clean_up import CleanUp
 from drs_orchestrator.domain.history import RECONCILER, Event, Kind
 from drs_orchestrator.domain.pulse import pulse
 from drs_orchestrator.domain.records import Execution
-from drs_orchestrator.domain.signs_of_life import is_at_work, last_sign, may_go_on, stands_still
+from drs_orchestrator.domain.signs_of_life import is_at_work, last_sign, may_go_on, stands_still, waits_for_operator
 from drs_orchestrator.domain.statuses import ExecutionStatus, ExecutionType
 from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.observe_jobs import observe_jobs
@@ -139,7 +139,7 @@ def _verdict(app: App, execution: Execution) -> Verdict:
         app.drivers.start(execution)
         return Verdict.STARTED
     if state is DriverState.RUNNING:
-        waits = execution.status is ExecutionStatus.PAUSED
+        waits = waits_for_operator(execution)
         if execution.task_token and may_go_on(execution, app.clock()):
             # The answer was recorded, or its time is over, but the driver has made no round since: it may never have
             # been woken, or is just about to make one.
