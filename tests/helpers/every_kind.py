@@ -66,7 +66,7 @@ def _rejected(orchestrator: Orchestrator) -> str:
 
 def _moot(orchestrator: Orchestrator) -> str:
     """A wave that fails ends the plan while another one waits for approval."""
-    waves = [wave("web", _WEB, ApprovalBefore=True), wave("database", _FAILING, DependsOn=[])]
+    waves = [wave("report", _OTHER, ApprovalBefore=True), wave("database", _FAILING, DependsOn=[])]
     execution_id = orchestrator.begin(plan(*waves, plan_id="moot"))
     orchestrator.drive(execution_id)
     return execution_id

@@ -35,7 +35,7 @@ def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) 
     assert "driver 2 takes over, before the limit of the one before it" in supervised
     assert "driver 3 takes over: the driver had ended before everything was done" in supervised
     assert "not approved in time: web: REJECT" in unanswered
-    assert "no longer asked about: web" in moot
+    assert "no longer asked about: report" in moot
     assert "rejected: web" in rejected
     assert "cancelled" in cancelled
     assert any(re.match(r"nothing has moved for \d+ minutes, since 2", text) for text in stuck)
