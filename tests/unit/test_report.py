@@ -267,7 +267,7 @@ class TestTroubles:
         assert failure["Error"] == "The EBS encryption key could not be found in this account"
         assert failure["NextStep"]
         assert (skipped["SourceServerId"], skipped["WaveName"]) == (THREE, "last")
-        assert "wave web has a CRITICAL server that failed" in skipped["Error"]
+        assert "wave web has a CRITICAL server that is not up" in skipped["Error"]
 
     def test_a_launched_server_whose_optional_action_failed_is_among_the_failures(
         self, orchestrator: Orchestrator

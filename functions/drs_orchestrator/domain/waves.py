@@ -49,7 +49,7 @@ def stop_reason(waves: Sequence[Wave], execution: Execution) -> str | None:
     if execution.stop:
         return f"not launched: {execution.stop.sentence}"
     stopper = next((wave for wave in waves if wave.stops_plan), None)
-    return f"not launched: wave {stopper.name} has a CRITICAL server that failed" if stopper else None
+    return f"not launched: wave {stopper.name} has a CRITICAL server that is not up" if stopper else None
 
 
 def unaccepted_failures(waves: Sequence[Wave], execution: Execution) -> tuple[Wave, ...]:
