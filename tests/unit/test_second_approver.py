@@ -4,7 +4,6 @@ import pytest
 
 from drs_orchestrator.domain.second_approver import are_two_people
 from drs_orchestrator.errors import Conflict
-from drs_orchestrator.tasks.ask_operator import settle_overdue_question
 from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.retry_execution import read_retry_request
 from drs_orchestrator.tasks.start_execution import start_execution
@@ -130,9 +129,7 @@ class TestARecovery:
         hasty = PLAIN | {"ApprovalTimeoutMinutes": 1, "OnApprovalTimeout": "CONTINUE"}
         execution_id = guarded.begin(hasty, "RECOVERY")
         guarded.let_pass(61)
-        execution = guarded.app.executions.get(execution_id)
-        assert execution
-        settle_overdue_question(guarded.app, execution)
+        guarded.launch(execution_id)
 
         assert guarded.drive(execution_id)["Status"] == "CANCELLED"
         assert launches(guarded) == 0
