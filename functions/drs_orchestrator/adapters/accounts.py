@@ -40,7 +40,6 @@ class Accounts:
         self._home = home
         self._target_role_name = target_role_name
         self._external_id = external_id
-        self._session: Any = boto3.Session()
 
     def visit(self, account_id: str | None, execution_id: str | None) -> tuple[str | None, str | None]:
         """The account and the execution that a client is for: in its own account the orchestrator is just itself."""
@@ -51,7 +50,9 @@ class Accounts:
         the execution, so its credentials are its own. Raises NotEntered when the role can't be assumed."""
         account_id, execution_id = self.visit(account_id, execution_id)
         credentials = self._credentials(account_id, execution_id) if account_id else {}
-        return self._session.client(service, **settings, **credentials)
+        # Of boto3's one session, as every other client: a session of its own would read the same models again.
+        make: Any = boto3.client
+        return make(service, **settings, **credentials)
 
     def _credentials(self, account_id: str, execution_id: str | None) -> dict[str, str]:
         asked = {
@@ -75,7 +76,7 @@ class Accounts:
 
     @cached_property
     def _sts(self) -> Any:
-        return self._session.client("sts", region_name=self._home.region, config=_STS_CONFIG)
+        return boto3.client("sts", region_name=self._home.region, config=_STS_CONFIG)
 
 
 def code_of(error: ClientError) -> str:
