@@ -194,6 +194,18 @@ class TestFencing:
         assert current is not None
         assert current.generation == 2
 
+    def test_an_execution_that_has_ended_since_it_was_read_is_taken_over_by_nobody(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        store.finish(polling, ExecutionStatus.COMPLETED, None, START + 60)
+        finished = must(store.get("exec-1"))
+
+        assert store.take_over(polling, replacement(START + 61)) is None
+        assert store.get("exec-1") == finished
+        assert must(store.take_over(finished, replacement(START + 62))).generation == 2, (
+            "its clean-up may need a driver"
+        )
+
     def test_a_final_status_is_written_once(self, store: ExecutionStore, polling: Execution) -> None:
         assert store.finish(polling, ExecutionStatus.PARTIAL, "wave web: 1 of 2 servers failed", START + 60)
         assert not store.finish(polling, ExecutionStatus.COMPLETED, None, START + 61)

@@ -423,11 +423,12 @@ class ExecutionStore:
 
     def take_over(self, execution: Execution, event: Event) -> Execution | None:
         """Give the execution its next generation: whoever drives an earlier one is fenced off from now on. `event`
-        tells the history why; the new generation is added to it."""
+        tells the history why; the new generation is added to it. None when somebody else has taken it over, or it has
+        ended since it was read."""
         generation = execution.generation + 1
         change = Change(
             set={"Generation": generation, "DriverStarted": event.time, "DriverRounds": 0},
-            only_if=_driven(execution),
+            only_if=_driven(execution) | {"EndTime": execution.end_time},
         )
         event = replace(event, data={"Generation": generation, **event.data})
         also = [self._outbox(execution)] if execution.status.is_final else []
