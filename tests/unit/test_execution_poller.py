@@ -3,11 +3,17 @@
 Every payload comes from the DRS simulator; time passes in steps, on AWS's own intervals and limits.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.helpers.orchestrator import START, Orchestrator, plan, server_id, wave
+from drs_orchestrator.domain.job import JobObservation
+from drs_orchestrator.domain.progress import Limits, observe
+from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
+from drs_orchestrator.domain.source import RecoveryInstance
+from drs_orchestrator.domain.statuses import ExecutionType, ServerStatus
+from tests.helpers.orchestrator import REGION, START, Orchestrator, plan, server_id, wave
 from tests.helpers.simulator import SimulatorControl
 
 ONE, TWO = server_id(1), server_id(2)
@@ -449,6 +455,21 @@ class TestWavePolling:
         assert server["InstanceId"].startswith("i-")
         assert server.get("PostLaunchActionsStatus") == actions
         assert error in server["Error"]
+
+    @pytest.mark.parametrize("state", ["TERMINATED", "SHUTTING-DOWN", "NOT_FOUND"])
+    def test_an_instance_that_is_gone_or_going_is_no_proof_of_a_launch_whose_job_drs_no_longer_knows(
+        self, state: str
+    ) -> None:
+        """In DRS's words, for the simulator forgets at once what is terminated."""
+        job = Job(JobKey(0, 0), "web", REGION, None, {ONE: ServerProgress(ServerStatus.STARTED)}, job_id="drsjob-1")
+        instance = RecoveryInstance("i-1", ONE, "drsjob-1", is_drill=True, state=state)
+        seen = JobObservation(None, instances={ONE: instance}, denied=True)
+        update = observe(replace(job, missing_since=START), seen, ExecutionType.DRILL, Limits(), START + 60)
+
+        assert update.job.servers[ONE].status is ServerStatus.FAILED
+        [change] = update.changes
+        assert (change.status, change.launched_time) == (ServerStatus.FAILED, None)
+        assert change.error == f"DRS no longer knows this job (drsjob-1); its instance i-1 is {state}"
 
     def test_an_event_and_a_status_nobody_knows_are_no_reason_to_stop(
         self, orchestrator: Orchestrator, simulator: SimulatorControl

@@ -154,7 +154,8 @@ def _observe_missing(
     for server_id, server in job.servers.items():
         if is_settled(server, execution_type):
             continue
-        instance = instances.get(server_id)
+        found = instances.get(server_id)
+        instance = found if found and found.is_living else None
         if instance:
             # The launch happened; only what its launch actions did can no longer be learned.
             actions = LaunchActionsStatus.TIMED_OUT if execution_type is ExecutionType.RECOVERY else None
@@ -168,7 +169,8 @@ def _observe_missing(
             )
             text = f"{error}; its instance exists" + ("; its launch actions are unknown" if actions else "")
         else:
-            actions, text = None, error
+            actions = None
+            text = f"{error}; its instance {found.instance_id} is {found.state}" if found else error
             servers[server_id] = replace(server, status=ServerStatus.FAILED, detailed=True)
         status = servers[server_id].status
         changes.append(
