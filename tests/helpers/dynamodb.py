@@ -23,6 +23,9 @@ type Listener = Callable[[str, Item | None, Item | None], None]
 PAGE_BYTES = 1024 * 1024
 """What a page of a query or a scan holds at most."""
 
+EXPRESSION_BYTES = 4096
+"""What an expression has at most, with the placeholders as they stand in it."""
+
 
 class NotImplementedHere(BaseException):
     """The orchestrator used something the fake does not know; no `except Exception` may hide that."""
@@ -88,6 +91,7 @@ class DynamoDb:
         perform = getattr(self, f"_{re.sub(r'(?<!^)(?=[A-Z])', '_', operation).lower()}", None)
         if perform is None:
             raise NotImplementedHere(f"dynamodb {operation}")
+        _refuse_long_expressions(params, operation)
         # Every answer of boto3 carries metadata, so none is an empty dictionary.
         return perform(params) | {"ResponseMetadata": {"HTTPStatusCode": 200}}
 
@@ -233,6 +237,15 @@ class DynamoDb:
         if item is not None:
             table.store(table.key_of(item), new, self._clock() + self.index_lag)
         self._listener(table_name, old, new)
+
+
+def _refuse_long_expressions(params: Mapping[str, Any], operation: str) -> None:
+    """moto takes expressions of any length; DynamoDB's limit is on its page of quotas."""
+    writes = [write for each in params.get("TransactItems", ()) for write in each.values()]
+    for name, text in (pair for each in (params, *writes) for pair in each.items() if pair[0].endswith("Expression")):
+        if len(text.encode()) > EXPRESSION_BYTES:
+            message = f"Invalid {name}: Expression size has exceeded the maximum allowed size"
+            raise _error("ValidationException", message, operation)
 
 
 def _error(code: str, message: str, operation: str) -> ClientError:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters import job_items
 from drs_orchestrator.adapters.execution_store import ClientToken, ExecutionStore, Round
+from drs_orchestrator.adapters.ledger import Ledger
 from drs_orchestrator.domain.choices import Impact
 from drs_orchestrator.domain.history import NO_HISTORY, Head, seal
 from drs_orchestrator.domain.layout import lay_out
@@ -24,7 +25,7 @@ from drs_orchestrator.domain.statuses import (
     WaveStatus,
 )
 from tests.helpers.history import STARTED, replacement
-from tests.helpers.orchestrator import START, aws, server_id
+from tests.helpers.orchestrator import EXECUTION_TABLE, START, aws, keep_tables_in_memory, server_id
 from tests.helpers.records import EXECUTION, new_store
 
 ONE, TWO = server_id(1), server_id(2)
@@ -321,8 +322,30 @@ class TestJobs:
 
         assert [job.key for job in store.active_jobs(execution)] == [job.key for job in jobs]
 
+    def test_a_round_follows_the_news_of_as_many_jobs_as_a_plan_may_have(self, no_aws: None) -> None:
+        """As many as 3,000 servers in 100 waves can make, all active at once in several Regions."""
+        keep_tables_in_memory()
+        store = ExecutionStore(Ledger(EXECUTION_TABLE))
+        sizes = [101] * 29 + [1] * 71
+        waves = tuple(
+            Wave(f"wave-{n}", (), "us-east-1", servers=tuple(Server(server_id(each)) for each in range(size)))
+            for n, size in enumerate(sizes)
+        )
+        _, jobs = lay_out(replace(PLAN, waves=waves))
+        assert len(jobs) == 129
+        store.create(EXECUTION, PLAN, None, STARTED)
+        store.lay_out("exec-1", (), jobs, {})
+        for job in jobs:
+            store.record_intent(EXECUTION, job, START)
+        execution = must(store.get("exec-1"))
+        observed = []
+        for job in store.active_jobs(execution):
+            started = ServerChange(next(iter(job.servers)), job.key, ServerStatus.STARTED)
+            observed.append(must(store.note_observation(execution, update(job, started), START + 60)))
+        told = must(store.heartbeat(execution, now=START + 60, polled=True, phase="STARTED", observed=observed))
 
-class TestServers:
+        assert told.told == {job.key: job.version for job in observed}
+
     def test_a_transition_is_recorded_with_its_time(self, store: ExecutionStore, polling: Execution) -> None:
         job = store.job(polling, KEY)
         store.apply(polling, update(job, change(ONE, ServerStatus.STARTED, launch_time=START + 1)), START + 15)

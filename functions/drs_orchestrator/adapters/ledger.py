@@ -102,7 +102,9 @@ class Ledger:
         values: dict[str, Any] = {}
 
         def value(name: str, value: Any) -> str:
-            placeholder = f":{name}{len(values)}"
+            # Short, for DynamoDB takes expressions of 4 KB: a header that follows the news of 129 jobs, as many as a
+            # plan may have, sets `#Told_0000_0000 = :12` so often, which is 3 KB.
+            placeholder = f":{len(values)}"
             values[placeholder] = value
             names[f"#{name}"] = name
             return placeholder
