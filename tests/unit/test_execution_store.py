@@ -346,6 +346,8 @@ class TestJobs:
 
         assert told.told == {job.key: job.version for job in observed}
 
+
+class TestServers:
     def test_a_transition_is_recorded_with_its_time(self, store: ExecutionStore, polling: Execution) -> None:
         job = store.job(polling, KEY)
         store.apply(polling, update(job, change(ONE, ServerStatus.STARTED, launch_time=START + 1)), START + 15)
@@ -420,6 +422,37 @@ class TestJobs:
             store.change_servers(polling, job, [change(ONE, None, launch_actions=launch_actions)], START)
 
         assert server_record(store)["PostLaunchActionsStatus"] == "COMPLETED"
+
+    def test_nor_does_it_fail_a_server_whose_launch_actions_are_decided(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        job = store.job(polling, KEY)
+        done = change(ONE, ServerStatus.LAUNCHED, launch_actions=LaunchActionsStatus.COMPLETED)
+        store.change_servers(polling, job, [done], START + 3600)
+        before = server_record(store)
+        late = change(
+            ONE,
+            ServerStatus.FAILED,
+            launch_actions=LaunchActionsStatus.TIMED_OUT,
+            error="launch action audit did not finish in time (still IN_PROGRESS)",
+            next_step="mend it",
+        )
+        store.change_servers(polling, job, [late], START + 3600)
+
+        assert server_record(store) == before
+
+    def test_a_server_that_drs_terminates_after_its_launch_actions_has_failed_all_the_same(
+        self, store: ExecutionStore, polling: Execution
+    ) -> None:
+        job = store.job(polling, KEY)
+        done = change(ONE, ServerStatus.LAUNCHED, launch_actions=LaunchActionsStatus.COMPLETED)
+        store.change_servers(polling, job, [done], START + 60)
+        gone = replace(done, status=ServerStatus.FAILED, error="DRS terminated the instance")
+        store.change_servers(polling, job, [gone], START + 75)
+        record = server_record(store)
+
+        assert (record["Status"], record["Error"]) == ("FAILED", "DRS terminated the instance")
+        assert record["PostLaunchActionsStatus"] == "COMPLETED"
 
     def test_launch_actions_that_end_between_a_late_writers_look_and_its_write_stay_ended(
         self, store: ExecutionStore, polling: Execution, monkeypatch: pytest.MonkeyPatch

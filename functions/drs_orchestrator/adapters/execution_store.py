@@ -615,9 +615,11 @@ class ExecutionStore:
             if status is ServerStatus.SKIPPED:
                 # Nothing happens to it any more, and why it was skipped first is the reason that stays.
                 return
-            to = change.status if change.status and may_follow(status, change.status) else None
-            actions = items.launch_actions_of(current)
-            news = replace(change, launch_actions=None) if actions and actions.is_final else change
+            decided, news = items.launch_actions_of(current), change
+            if decided and decided.is_final and change.launch_actions not in (None, decided):
+                # What came of its launch actions, and by them of the server, is decided once.
+                news = replace(change, status=None, launch_actions=None, error=None, next_step=None)
+            to = news.status if news.status and may_follow(status, news.status) else None
             if recorded is None:
                 put = self._ledger.put(items.changed_server(news, first, to, polls, now))["Put"]
                 written = put_if(self._dynamodb, **put)
