@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from drs_orchestrator.adapters.drs import Drs, StartOutcome
-from drs_orchestrator.domain.clean_up import LAST_ROUND, MAX_ROUNDS, Fate, look, may_be_terminated
+from drs_orchestrator.domain.clean_up import (
+    LAST_ROUND,
+    MAX_ROUNDS,
+    DrillInstance,
+    Fate,
+    left,
+    look,
+    may_be_terminated,
+)
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
@@ -15,7 +23,7 @@ from drs_orchestrator.tasks.finish_execution import finish_execution
 from drs_orchestrator.tasks.prepare_execution import prepare_execution
 from drs_orchestrator.tasks.reconcile_executions import reconcile_executions
 from drs_orchestrator.tasks.request_clean_up import request_clean_up
-from tests.helpers.orchestrator import Orchestrator, plan, server_id, wave
+from tests.helpers.orchestrator import Orchestrator, keep_tables_at_moto, plan, server_id, wave
 
 DATABASE, WEB = server_id(0xD), server_id(0xE)
 MANUAL = plan(wave("database", DATABASE), wave("web", WEB), plan_id="manual")
@@ -226,6 +234,29 @@ class TestRounds:
                 "aws drs terminate-recovery-instances "
                 f"--recovery-instance-ids {each['InstanceId']} --region {each['Region']}"
             )
+
+    def test_five_hundred_instances_that_are_left_for_many_words_fit_the_record_of_its_end(
+        self, orchestrator: Orchestrator
+    ) -> None:
+        keep_tables_at_moto()
+        orchestrator.app = orchestrator.another_app()
+        waves = [wave(f"wave-{n}", DATABASE if n == 0 else server_id(n)) for n in range(5)]
+        orchestrator.add_servers(*(server_id(n) for n in range(1, 5)))
+        execution_id = drilled(orchestrator, plan(*waves, plan_id="five-jobs") | {"Cleanup": "IMMEDIATE"})
+        for number in range(5):
+            hundred = [f"i-{number * 100 + n:017x}" for n in range(100)]
+            instances = {each: DrillInstance(each, server_id(number)) for each in hundred}
+            instances = left(instances, hundred, "You are not authorized to perform this operation. " * 20)
+            orchestrator.app.clean_ups.save_instances(execution_id, JobKey(number, 0), instances)
+
+        assert orchestrator.clean_up(execution_id) == {
+            "outcome": "CLEANED_UP",
+            "instancesOpen": 0,
+            "instancesLeft": 500,
+        }
+        *_, ended = orchestrator.app.executions.history(execution_id)
+        assert len(ended["Data"]["Left"]) == 500
+        assert {each["Reason"][-1] for each in ended["Data"]["Left"]} == {"…"}, "so that nobody takes it for all"
 
     @pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])
     def test_an_instance_that_goes_between_the_look_and_the_call_is_not_left_nor_is_the_one_beside_it(

@@ -89,6 +89,14 @@ class TestStartRecovery:
 
         assert start(drs, ONE).retry_after == 7
 
+    def test_of_a_refusal_in_many_words_the_beginning_is_told(self, drs: Drs, simulator: SimulatorControl) -> None:
+        simulator.add_fault("error", operation="StartRecovery", code="ValidationException", message="not so " * 9_000)
+        reason = start(drs, ONE).reason
+
+        assert reason.startswith("ValidationException: not so")
+        assert reason.endswith("…")
+        assert len(reason.encode()) <= 2_000
+
     def test_a_request_the_sdk_itself_refuses_is_refused(self, drs: Drs, simulator: SimulatorControl) -> None:
         outcome = start(drs, "s-1")
 

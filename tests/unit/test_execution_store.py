@@ -346,6 +346,29 @@ class TestJobs:
 
         assert told.told == {job.key: job.version for job in observed}
 
+    def test_what_drs_says_of_a_hundred_servers_in_many_words_fits_however_late_it_is_told(
+        self, store: ExecutionStore
+    ) -> None:
+        """In letters of four bytes; five drivers died before the telling."""
+        servers = [server_id(n) for n in range(100)]
+        crowd = Wave("all", (), "us-east-1", servers=tuple(map(Server, servers)))
+        _, jobs = lay_out(replace(PLAN, waves=(crowd,)))
+        store.create(EXECUTION, PLAN, None, STARTED)
+        store.lay_out("exec-1", (), jobs, {})
+        job = must(store.record_intent(EXECUTION, jobs[0], START))
+        execution, words = must(store.get("exec-1")), "\N{FIRE}" * 16_000
+        store.change_servers(execution, job, [change(ONE, ServerStatus.LAUNCHED, error=words)], START)
+        changes = [change(each, None, error=words[:1000]) for each in servers if each != ONE]
+        for time in range(START, START + 6):
+            seen = update(job, change(ONE, None, error=words), *changes)
+            job = must(store.note_observation(execution, seen, time))
+        must(store.heartbeat(execution, now=START + 6, polled=True, observed=[job]))
+        told = [entry["Data"]["Servers"] for entry in store.history("exec-1") if entry["Kind"] == "ServersChanged"]
+
+        assert server_record(store)["Error"] == words
+        assert [len(entry) for entry in told] == [100] * 6
+        assert {each["Error"] for entry in told for each in entry} == {"\N{FIRE}" * 124 + "…"}
+
 
 class TestServers:
     def test_a_transition_is_recorded_with_its_time(self, store: ExecutionStore, polling: Execution) -> None:

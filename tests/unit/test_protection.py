@@ -112,6 +112,14 @@ class TestTrouble:
             "Unprotected": [{"InstanceId": web["InstanceId"], "Reason": reason}],
         }
 
+    def test_of_a_refusal_in_many_words_the_beginning_is_kept(self, orchestrator: Orchestrator) -> None:
+        orchestrator.ec2.fail("OperationNotPermitted", "not so " * 60, status=400)
+        database, _ = servers(orchestrator, recovered(orchestrator))
+
+        assert database["UnprotectedReason"].startswith("OperationNotPermitted: not so")
+        assert database["UnprotectedReason"].endswith("…")
+        assert len(database["UnprotectedReason"].encode()) <= 300
+
     @pytest.mark.parametrize(
         ("code", "status"),
         [

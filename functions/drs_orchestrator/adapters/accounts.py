@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs_orchestrator.domain.cutting import cut
 from drs_orchestrator.domain.source import Refusal
 from drs_orchestrator.settings import Home
 
@@ -22,6 +23,10 @@ KEPT = 64
 
 # Whoever works for no execution: pre-flight, and the tags of a plan that is not started yet.
 _SESSION_NAME = "drs-orchestrator"
+
+
+# A message may have 65,536 characters by DRS's model; a job's record keeps it twice beside much else.
+_REASON_BYTES = 2_000
 
 
 class NotEntered(Exception):
@@ -84,9 +89,9 @@ def code_of(error: ClientError) -> str:
 
 
 def reason_of(error: ClientError) -> str:
-    """The error's code and message, as AWS put them."""
+    """The error's code and message, as AWS put them; of a long one the beginning."""
     message = error.response.get("Error", {}).get("Message") or "no message"
-    return f"{code_of(error)}: {message}"
+    return cut(f"{code_of(error)}: {message}", _REASON_BYTES)
 
 
 def status_of(error: ClientError) -> int:

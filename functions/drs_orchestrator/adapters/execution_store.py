@@ -31,6 +31,7 @@ from drs_orchestrator.adapters import execution_items as items
 from drs_orchestrator.adapters import job_items
 from drs_orchestrator.adapters.ledger import Change, Fate, Ledger
 from drs_orchestrator.adapters.table import pack, put_if, query, succeeds, unpack
+from drs_orchestrator.domain.cutting import cut
 from drs_orchestrator.domain.history import NO_HISTORY, Event, Kind, seal
 from drs_orchestrator.domain.notices import FailedServer
 from drs_orchestrator.domain.progress import to_keep
@@ -52,6 +53,12 @@ if TYPE_CHECKING:
 STATUS_INDEX = "StatusIndex"
 
 _PIECE_CHARACTERS = 16_000
+
+# What the history has of a server's error; its own record has all, of DRS's longest (65,536 characters) 256 KB. An item
+# may have 400 KB. An entry about 100 servers has 100 * (500 + 150) bytes, 65 KB. The job's item has the same shorter
+# until it is told: even six in a row, whose drivers died before they told them, are 6 * 100 * (500 + 40) bytes, 324 KB,
+# beside at most 33 KB of reasons why instances are not protected, 15 KB of reasons for skips and 20 KB of all else.
+_ERROR_BYTES = 500
 
 # How many executions' keys are kept in mind, and how many waves are read by their keys: each is paid for by itself.
 _KEPT_IN_MIND = 1000
@@ -663,7 +670,7 @@ def _servers_changed(update: JobUpdate, now: int) -> Event | None:
                 "SourceServerId": change.source_server_id,
                 "Status": change.status.value if change.status else None,
                 "InstanceId": change.instance_id,
-                "Error": change.error,
+                "Error": cut(change.error, _ERROR_BYTES) if change.error else None,
                 "PostLaunchActionsStatus": change.launch_actions.value if change.launch_actions else None,
                 "TimeoutDetected": change.timeout_detected or None,
             }

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from drs_orchestrator.domain.cutting import cut
 from drs_orchestrator.domain.job import DrsJob
 from drs_orchestrator.domain.records import Job
 from drs_orchestrator.domain.source import RecoveryInstance
@@ -18,6 +19,10 @@ MAX_ROUNDS = 150
 # What is on its way then, or not listed any more, is waited for until this one, with which the clean-up ends for good.
 # Bounds in rounds, because the state machine's history is bounded too: a driver that has polled has room for these.
 LAST_ROUND = 180
+
+# A hundred of them stand in one item of 400 KB, and 500 in the history's entry about the end, each with 100 bytes of
+# ids and names: 300 KB.
+_REASON_BYTES = 500
 
 # DRS's own job type, see `DrsJob.type`.
 TERMINATE = "TERMINATE"
@@ -182,9 +187,10 @@ def asked(instances: Instances, asked_for: Collection[str], job_id: str) -> dict
 
 
 def left(instances: Instances, left_ones: Collection[str], reason: str) -> dict[str, DrillInstance]:
-    """The instances once it is certain that these stay."""
+    """The instances once it is certain that these stay; of DRS's words the beginning is kept as the reason."""
+    short = cut(reason, _REASON_BYTES)
     return {
-        instance_id: replace(instance, fate=Fate.LEFT, reason=instance.reason or reason)
+        instance_id: replace(instance, fate=Fate.LEFT, reason=instance.reason or short)
         if instance_id in left_ones
         else instance
         for instance_id, instance in instances.items()

@@ -12,6 +12,7 @@ from typing import Any
 
 from drs_orchestrator.domain.choices import OnFailure
 from drs_orchestrator.domain.clean_up import CleanUpStatus
+from drs_orchestrator.domain.cutting import cut
 from drs_orchestrator.domain.history import Kind
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
@@ -22,7 +23,7 @@ VERSION = "1"
 
 MAX_FAILED_SERVERS = 10
 _MAX_LEFT_INSTANCES = 10
-_MAX_TEXT = 1_000
+_TEXT_BYTES = 1_000
 
 _LAUNCHED = (WaveStatus.COMPLETED, WaveStatus.PARTIAL, WaveStatus.FAILED)
 
@@ -264,7 +265,7 @@ def _moment(time: int) -> str:
 
 
 def _short(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
+    return None if text is None else cut(text, _TEXT_BYTES)
 
 
 def _without_none(detail: Mapping[str, Any]) -> dict[str, Any]:

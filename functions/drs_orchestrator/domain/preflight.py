@@ -13,6 +13,7 @@ from statistics import median
 
 from drs_orchestrator.domain.capacity import MAX_JOBS, MAX_SERVERS_IN_JOBS
 from drs_orchestrator.domain.choices import Impact
+from drs_orchestrator.domain.cutting import cut
 from drs_orchestrator.domain.facts import PlaceFacts, ServerFacts
 from drs_orchestrator.domain.guard import live_instance_remedy
 from drs_orchestrator.domain.plan import Plan, Server, Wave, chunk, launch_order
@@ -24,7 +25,7 @@ SPECIFIED_SECONDS = {ExecutionType.DRILL: 1200, ExecutionType.RECOVERY: 1800}
 """How long an execution typically takes, where this plan has none of its own to go by."""
 
 # A plan may skip 3,000 servers, and all their reasons have to fit the transaction that records the start.
-_REASON_CHARACTERS = 250
+_REASON_BYTES = 250
 
 # States in which there is no recovery point yet; and those in which all is well.
 _FIRST_SYNC = frozenset({"INITIATING", "INITIAL_SYNC"})
@@ -122,7 +123,7 @@ def verdict(plan: Plan, findings: Sequence[Finding]) -> Verdict:
             refusing.append(error)
         else:
             for server in touched:
-                skips.setdefault(server.source_server_id, _shortened(f"not launched: {error.message}"))
+                skips.setdefault(server.source_server_id, cut(f"not launched: {error.message}", _REASON_BYTES))
     if len(skips) == len(servers):
         # With nothing left to launch there is nothing to start.
         refusing = errors
@@ -422,10 +423,6 @@ def _counted(number: int, noun: str) -> str:
 
 def _sentence(reason: str) -> str:
     return f"{reason.rstrip('.')}."
-
-
-def _shortened(reason: str) -> str:
-    return reason if len(reason) <= _REASON_CHARACTERS else f"{reason[: _REASON_CHARACTERS - 3]}..."
 
 
 def _span(seconds: float) -> str:

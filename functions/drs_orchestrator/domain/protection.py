@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from drs_orchestrator.domain.cutting import cut
 from drs_orchestrator.domain.records import Job
 
 # How often EC2 is asked about a job's instances before the execution ends without their protection.
@@ -16,7 +17,7 @@ MAX_ROUNDS = 10
 # How many instances one round is about, as far as whole jobs allow: EC2 lets a caller change a few in a second.
 MAX_INSTANCES = 200
 # EC2's words for a refusal may hold a long code only AWS can read.
-_MAX_REASON_CHARACTERS = 300
+_REASON_BYTES = 300
 
 
 class Answer(StrEnum):
@@ -59,7 +60,7 @@ def after_round(job: Job, outcomes: Mapping[str, Protection]) -> Job:
     """The job after a round, given what became of each of its instances; the last round decides every one."""
     rounds = job.protection_rounds + 1
     decided = {
-        instance_id: outcome.reason[:_MAX_REASON_CHARACTERS]
+        instance_id: cut(outcome.reason, _REASON_BYTES)
         for instance_id, outcome in outcomes.items()
         if outcome.answer is not Answer.BUSY or rounds >= MAX_ROUNDS
     }
