@@ -232,7 +232,12 @@ class World:
         environment = (running.function, running.number % 2)
         if environment not in self._apps:
             settings = _settings(self._parameters)
-            self._apps[environment] = App(settings, clock=lambda: int(self.now), draw=lambda: self.random.random())
+            self._apps[environment] = App(
+                settings,
+                clock=lambda: int(self.now),
+                draw=lambda: self.random.random(),
+                timer=lambda: self.now,
+            )
         return self._apps[environment]
 
     # -- functions -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from drs_orchestrator.adapters.drs import Drs, DrsUnavailable
 from drs_orchestrator.bootstrap import App
@@ -11,6 +11,9 @@ from drs_orchestrator.domain.job import DrsJob, JobObservation
 from drs_orchestrator.domain.progress import Limits, asks_for_instances, observe, unknown_launch_actions
 from drs_orchestrator.domain.records import Execution, Job, JobKey, JobUpdate
 from drs_orchestrator.observability import about, logger
+
+# No question is begun after so many seconds. A hanging one takes a minute, and the check has three for everything.
+_SECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,12 @@ class Observation:
 
 
 def observe_jobs(app: App, execution: Execution, jobs: Sequence[Job]) -> Observation:
-    """One DescribeJobs per account and Region for these active jobs of the execution; a throttled or failing DRS is
-    trouble to report, never an error. What is found stands in the records; the history is still to be told."""
+    """One DescribeJobs per account and Region for these active jobs of the execution; a throttled, failing or hanging
+    DRS is trouble to report, never an error. What is found stands in the records; the history is still to be told.
+
+    Places and their jobs come in a drawn order: what one of them takes all the time for is not the same in each round.
+    """
+    deadline = app.timer() + _SECONDS
     by_place: dict[tuple[str | None, str], list[Job]] = defaultdict(list)
     for job in jobs:
         if job.job_id and not job.finished:
@@ -33,7 +40,11 @@ def observe_jobs(app: App, execution: Execution, jobs: Sequence[Job]) -> Observa
     current = {job.key: job for job in jobs}
     looks: dict[JobKey, JobObservation] = {}
     trouble: DrsUnavailable | None = None
-    for (account_id, region), asked in by_place.items():
+    for account_id, region in sorted(by_place, key=lambda _: app.draw()):
+        asked = by_place[account_id, region]
+        if app.timer() > deadline:
+            trouble = trouble or DrsUnavailable(f"there was no time left to ask DRS in {region}")
+            continue
         drs = app.drs.at(account_id, region, execution.execution_id)
         try:
             known = drs.describe_jobs(job.job_id for job in asked if job.job_id)
@@ -42,8 +53,9 @@ def observe_jobs(app: App, execution: Execution, jobs: Sequence[Job]) -> Observa
             app.metrics.drs_unavailable(throttled=error.throttled)
             logger.warning("DRS unavailable", **about(execution), region=region, reason=str(error))
             continue
-        for job in asked:
-            looks[job.key] = look = _look(app, drs, execution, job, known.get(job.job_id or ""))
+        details = _Details(app, drs, execution, deadline)
+        for job in sorted(asked, key=lambda _: app.draw()):
+            looks[job.key] = look = details.look(job, known.get(job.job_id or ""))
             update = observe(job, look, execution.execution_type, _limits(app, execution), app.clock())
             if not update.changed:
                 continue
@@ -55,24 +67,46 @@ def observe_jobs(app: App, execution: Execution, jobs: Sequence[Job]) -> Observa
     return Observation(tuple(current.values()), looks, trouble)
 
 
-def _look(app: App, drs: Drs, execution: Execution, job: Job, seen: DrsJob | None) -> JobObservation:
-    log = instances = None
-    denied = False
-    expects_actions: dict[str, bool | None] = {}
-    # Each question for itself: what one operation can't answer now, another may.
-    with _unless_unavailable(app, execution, job):
-        if seen and seen.status != "PENDING":
-            log = drs.job_log(seen.job_id)
-        elif seen is None:
-            denied = not drs.has_log(job.job_id or "")
-    with _unless_unavailable(app, execution, job):
-        if asks_for_instances(job, seen, log, execution.execution_type):
-            instances = drs.instances_of_job(job.job_id or "", job.servers)
-    with _unless_unavailable(app, execution, job):
-        limits = _limits(app, execution)
-        for server_id in unknown_launch_actions(job, seen, execution.execution_type, limits, app.clock()):
-            expects_actions[server_id] = drs.expects_launch_actions(server_id)
-    return JobObservation(seen, log, instances, expects_actions, denied)
+@dataclass
+class _Details:
+    """What DRS is asked besides the list of jobs, in one account and Region. Each question is for itself: what one
+    operation can't answer now, another may; but what it has not answered for one job, it isn't asked for the next."""
+
+    app: App
+    drs: Drs
+    execution: Execution
+    deadline: float
+    unanswered: set[str] = field(default_factory=set)
+
+    def look(self, job: Job, seen: DrsJob | None) -> JobObservation:
+        execution_type, limits = self.execution.execution_type, _limits(self.app, self.execution)
+        log = instances = None
+        denied = False
+        expects_actions: dict[str, bool | None] = {}
+        with self._asking("log", job) as may_ask:
+            if may_ask and seen and seen.status != "PENDING":
+                log = self.drs.job_log(seen.job_id)
+            elif may_ask and seen is None:
+                denied = not self.drs.has_log(job.job_id or "")
+        with self._asking("instances", job) as may_ask:
+            if may_ask and asks_for_instances(job, seen, log, execution_type):
+                instances = self.drs.instances_of_job(job.job_id or "", job.servers)
+        for server_id in unknown_launch_actions(job, seen, execution_type, limits, self.app.clock()):
+            with self._asking("launch actions", job) as may_ask:
+                if may_ask:
+                    expects_actions[server_id] = self.drs.expects_launch_actions(server_id)
+        return JobObservation(seen, log, instances, expects_actions, denied)
+
+    @contextmanager
+    def _asking(self, what: str, job: Job) -> Iterator[bool]:
+        """Whether it may be asked now; a DRS that does not answer is noted."""
+        try:
+            yield what not in self.unanswered and self.app.timer() <= self.deadline
+        except DrsUnavailable as error:
+            self.unanswered.add(what)
+            self.app.metrics.drs_unavailable(throttled=error.throttled)
+            keys = about(self.execution, job.wave_name, job.job_id)
+            logger.warning("details unavailable", **keys, reason=str(error))
 
 
 def _limits(app: App, execution: Execution) -> Limits:
@@ -80,15 +114,6 @@ def _limits(app: App, execution: Execution) -> Limits:
     if execution.launch_actions_timeout is not None:
         limits = replace(limits, launch_actions=execution.launch_actions_timeout)
     return limits
-
-
-@contextmanager
-def _unless_unavailable(app: App, execution: Execution, job: Job) -> Iterator[None]:
-    try:
-        yield
-    except DrsUnavailable as error:
-        app.metrics.drs_unavailable(throttled=error.throttled)
-        logger.warning("details unavailable", **about(execution, job.wave_name, job.job_id), reason=str(error))
 
 
 def _tell(app: App, execution: Execution, before: Job, update: JobUpdate) -> None:

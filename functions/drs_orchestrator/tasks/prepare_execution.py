@@ -1,5 +1,6 @@
 """Lay out the execution's records from its plan and make it POLLING. Safe to repeat: existing records stay."""
 
+from collections import defaultdict
 from typing import Any
 
 from drs_orchestrator.adapters.drs import DrsUnavailable
@@ -10,6 +11,9 @@ from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.fence import Outcome, driven_execution
 from drs_orchestrator.tasks.publish_events import publish_events
+
+# Nobody is asked for names after so many seconds: a DRS that hangs takes a minute in each account and Region.
+_NAMES_SECONDS = 60
 
 
 def prepare_execution(app: App, execution_id: str, generation: int) -> dict[str, Any]:
@@ -48,14 +52,17 @@ def _result(app: App, outcome: Outcome) -> dict[str, Any]:
 
 def _names(app: App, execution: Execution, plan: Plan) -> dict[str, str]:
     """The servers' names, for people. Without them the execution is as good, so a silent DRS stops nothing."""
-    names: dict[str, str] = {}
+    places: dict[tuple[str | None, str], list[str]] = defaultdict(list)
     for wave in plan.waves:
+        places[wave.account_id, wave.region] += [server.source_server_id for server in wave.servers]
+    names: dict[str, str] = {}
+    deadline = app.timer() + _NAMES_SECONDS
+    for (account_id, region), server_ids in places.items():
+        if app.timer() > deadline:
+            break
         try:
-            drs = app.drs.at(wave.account_id, wave.region, execution.execution_id)
-            found = drs.names(server.source_server_id for server in wave.servers)
+            names |= app.drs.at(account_id, region, execution.execution_id).names(server_ids)
         except DrsUnavailable as error:
             app.metrics.drs_unavailable(throttled=error.throttled)
-            logger.warning("names unavailable", **about(execution, wave.name), reason=str(error))
-        else:
-            names |= found
+            logger.warning("names unavailable", **about(execution), region=region, reason=str(error))
     return names
