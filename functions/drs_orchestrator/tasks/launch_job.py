@@ -178,7 +178,8 @@ def _earlier_launch(app: App, drs: Drs, execution: Execution, job: Job) -> Attem
         unlisted = _unlisted_launches(drs, job, seen, since) if settled and not found else {}
     except DrsUnavailable as error:
         app.metrics.drs_unavailable(throttled=error.throttled)
-        return _hold(app, execution, job, f"waiting: an earlier launch can't be looked up: {error}")
+        reason = f"waiting: an earlier launch can't be looked up: {error}"
+        return _hold(app, execution, job, reason, retry_after=error.retry_after)
     if found:
         return _record(app, execution, job, found.job_id, found.created, found.status)
     if not settled:
