@@ -131,6 +131,15 @@ class TestData:
 
         assert missing == []
 
+    @pytest.mark.parametrize("name", ["Has Every Drill Server Launched", "Has Every Launch Action Ended"])
+    def test_a_drs_that_asks_to_be_left_alone_is_also_left_alone_once_an_operator_has_stopped_all(
+        self, name: str
+    ) -> None:
+        """The first choice that holds is taken."""
+        ways = [choice["Next"] for choice in states()[name]["Choices"]]
+
+        assert ways.index("Wait For DRS To Answer") < ways.index("Wait For Jobs In Flight")
+
     def test_every_state_can_be_reached(self) -> None:
         assert set(available()) == set(states())
 
