@@ -89,6 +89,10 @@ def test_every_route_asks_for_iam() -> None:
     assert [each for each in functions if "FunctionUrlConfig" in each] == []
 
 
+def test_the_api_needs_no_region_but_its_own() -> None:
+    assert template()["Resources"]["Api"]["Properties"]["EndpointConfiguration"] == {"Type": "REGIONAL"}
+
+
 def test_the_api_s_rate_is_limited_by_parameters() -> None:
     [everything] = template()["Resources"]["Api"]["Properties"]["MethodSettings"]
 
