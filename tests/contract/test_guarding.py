@@ -45,8 +45,20 @@ class TestKey:
         expected = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY} if is_table else KEY
         assert WITH_KEY[name]["Properties"][named] == expected
 
-    def test_no_role_may_use_any_key_unless_one_is_given(self) -> None:
-        assert "kms:" not in json.dumps(PLAIN)
+    def test_no_role_may_use_any_key_but_those_of_launched_volumes_unless_one_is_given(self) -> None:
+        with_keys = {
+            (name, statement["Sid"], *statement["Condition"]["StringLike"].items())
+            for name, function in of_type(PLAIN, "AWS::Serverless::Function").items()
+            for policy in function.get("Policies", ())
+            for statement in policy["Statement"]
+            if "kms:" in json.dumps(statement)
+        }
+
+        via_ec2 = ("kms:ViaService", "ec2.*.amazonaws.com")
+        assert with_keys == {
+            ("LaunchWavesFunction", sid, via_ec2) for sid in ("UseKeysOfVolumes", "GrantKeysOfVolumes")
+        }
+        assert of_type(PLAIN, "AWS::IAM::Policy") == {}
 
     def test_every_function_may_use_the_key_for_what_it_uses_and_through_that_service_only(self) -> None:
         via: dict[str, set[str]] = {}

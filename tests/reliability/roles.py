@@ -52,11 +52,16 @@ _BESIDES = {
     ],
     "drs:TerminateRecoveryInstances": ["drs:DescribeSourceServers"],
 }
+# What EC2 does with the key of a volume and the same permissions, besides the grant by which an instance uses it: the
+# EBS user guide, "Requirements for Amazon EBS encryption".
+_KEY_OF_VOLUMES = "1234abcd-12ab-34cd-56ef-1234567890ab"
+_WITH_KEY = ("Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo")
 _PASSED_ROLES = ("ConversionServerRole", "RecoveryInstanceRole", "RecoveryInstanceWithLaunchActionsRole")
 
 _OPERATORS = {
     "Bool": lambda value, wanted: value == wanted,
     "StringEquals": lambda value, wanted: value == wanted,
+    "StringLike": fnmatchcase,
     "StringEqualsIgnoreCase": lambda value, wanted: value.lower() == wanted.lower(),
 }
 
@@ -171,9 +176,17 @@ def _drs_needs(action: str, params: Mapping[str, Any], caller: Caller) -> Iterat
     via = (("aws:ViaAWSService", "true"),)
     yield from (Need(f"ec2:{name}", "*", via) for name in _ON_BEHALF.get(action, ()))
     if action == "drs:StartRecovery":
+        yield from _key_needs(caller)
         for name in _PASSED_ROLES:
             role = f"arn:aws:iam::{caller.account}:role/service-role/AWSElasticDisasterRecovery{name}"
             yield Need("iam:PassRole", role, (("iam:PassedToService", "ec2.amazonaws.com"),))
+
+
+def _key_needs(caller: Caller) -> Iterator[Need]:
+    key = f"arn:aws:kms:{caller.region}:{caller.account}:key/{_KEY_OF_VOLUMES}"
+    via = ("kms:ViaService", f"ec2.{caller.region}.amazonaws.com")
+    yield from (Need(f"kms:{name}", key, (via,)) for name in _WITH_KEY)
+    yield Need("kms:CreateGrant", key, (via, ("kms:GrantIsForAWSResource", "true")))
 
 
 def _listed(value: Any) -> list[Any]:

@@ -233,6 +233,30 @@ class TestConditions:
         assert roles.grant_for(function, need)
         assert roles.grant_for(function, Need(need.action, need.resource)) is None
 
+    @pytest.mark.parametrize(
+        ("via", "is_for_resource", "account", "is_allowed"),
+        [
+            ("ec2.eu-west-1.amazonaws.com", "true", ACCOUNT, True),
+            ("ec2.eu-west-1.amazonaws.com", "false", ACCOUNT, False),
+            ("dynamodb.eu-west-1.amazonaws.com", "true", ACCOUNT, False),
+            ("ec2.eu-west-1.amazonaws.com", "true", "111111111111", False),
+        ],
+    )
+    def test_a_key_is_granted_by_ec2_for_an_instance_only_and_in_the_own_account(
+        self, via: str, is_for_resource: str, account: str, is_allowed: bool
+    ) -> None:
+        keys = (("kms:ViaService", via), ("kms:GrantIsForAWSResource", is_for_resource))
+        need = Need("kms:CreateGrant", f"arn:aws:kms:eu-west-1:{account}:key/1234abcd", keys)
+
+        assert (roles.grant_for("LaunchWavesFunction", need) is not None) is is_allowed
+
+    def test_a_key_is_used_through_ec2_only(self) -> None:
+        key = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd"
+        need = Need("kms:Decrypt", key, (("kms:ViaService", "ec2.eu-west-1.amazonaws.com"),))
+
+        assert roles.grant_for("LaunchWavesFunction", need)
+        assert roles.grant_for("LaunchWavesFunction", Need(need.action, need.resource)) is None
+
     def test_only_instances_of_the_own_account_are_terminated_with_the_functions_own_role(self) -> None:
         instance = "arn:aws:drs:{}:{}:recovery-instance/i-1"
         own, others = instance.format("eu-west-1", ACCOUNT), instance.format("eu-west-1", "111111111111")
