@@ -29,7 +29,8 @@ USUALLY_SKIPPED = (
     "AUTHENTICATE_WITH_SERVICE",
     "DOWNLOAD_REPLICATION_SOFTWARE",
 )
-WITHOUT_RECOVERY_POINT = ("INITIATING", "INITIAL_SYNC")
+# StopReplication deletes the points there were.
+WITHOUT_RECOVERY_POINT = ("STOPPED", "INITIATING", "INITIAL_SYNC")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 OPERATING_SYSTEMS = {

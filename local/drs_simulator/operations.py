@@ -18,7 +18,7 @@ from drs_simulator.timeline import LaunchAction, ServerLaunch, Twist, fail, snap
 from drs_simulator.worlds import Job, Plan, RecoveryInstance, SourceServer, World
 
 Document = dict[str, Any]
-STALE_SOURCE = ("STALLED", "DISCONNECTED")
+STALE_SOURCE = ("PAUSED", "STALLED", "DISCONNECTED")
 MAX_TAGS = 50
 
 

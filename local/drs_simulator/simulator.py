@@ -232,7 +232,8 @@ class Simulator:
     def set_replication(
         self, account: str, region: str, servers: list[str], replication_state: str, lag: str | None = None
     ) -> list[SourceServer]:
-        """Change how source servers replicate; entering or leaving STALLED is an event."""
+        """Change how source servers replicate; entering or leaving STALLED is an event, STOPPED deletes their points in
+        time."""
         if replication_state not in fleet.REPLICATION_STATES:
             raise ControlError(f"state must be one of {', '.join(fleet.REPLICATION_STATES)}, got {replication_state!r}")
         if lag is not None:
@@ -243,6 +244,8 @@ class Simulator:
             was_stalled, is_stalled = server.replication_state == "STALLED", replication_state == "STALLED"
             server.replication_state = replication_state
             server.lag = server.lag if lag is None else lag
+            if replication_state == "STOPPED":
+                server.snapshots.clear()
             if was_stalled != is_stalled:
                 self.events.stalled_change(world, server.id, is_stalled)
         return changed

@@ -91,15 +91,17 @@ def test_the_newest_point_in_time_is_as_old_as_the_replication_lags_behind(
     assert 0 <= simulator.now() - newest[1] < 600
 
 
-def test_a_server_in_its_initial_sync_has_no_point_in_time_and_its_launch_fails(
+@pytest.mark.parametrize("state", ["INITIAL_SYNC", "STOPPED"])
+def test_a_server_in_its_initial_sync_or_stopped_has_no_point_in_time_and_its_launch_fails(
     simulator: Simulator,
     drs: Any,
     servers: Servers,
     launch: Launch,
     log_of: Callable[[str], list[dict[str, Any]]],
     statuses_of: Callable[[str], dict[str, str]],
+    state: str,
 ) -> None:
-    (server,) = servers(1, replicationState="INITIAL_SYNC")
+    (server,) = servers(1, replicationState=state)
     job_id = launch([server])
     simulator.clock.advance(600)
 
@@ -108,7 +110,18 @@ def test_a_server_in_its_initial_sync_has_no_point_in_time_and_its_launch_fails(
     assert log_of(job_id)[-2]["eventData"]["rawError"] == "Failed to take snapshot"
 
 
-@pytest.mark.parametrize("state", ["STALLED", "DISCONNECTED"])
+def test_stopping_its_replication_deletes_a_servers_points_in_time(
+    simulator: Simulator, drs: Any, servers: Servers
+) -> None:
+    (server,) = servers(1)
+    assert drs.describe_recovery_snapshots(sourceServerID=server)["items"]
+
+    simulator.set_replication("000000000000", "us-east-1", [server], "STOPPED")
+
+    assert drs.describe_recovery_snapshots(sourceServerID=server)["items"] == []
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "STALLED", "DISCONNECTED"])
 def test_a_server_that_does_not_replicate_launches_from_its_last_consistent_snapshot(
     simulator: Simulator,
     servers: Servers,
