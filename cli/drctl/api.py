@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -68,15 +69,12 @@ class Api:
         """With the credentials and Region of the AWS session (environment, profile, SSO, instance role)."""
         address = _checked_url(url)
         import botocore.session
-        from botocore.exceptions import BotoCoreError
 
-        try:
+        with _usable_credentials():
             session = botocore.session.Session()
             credentials = session.get_credentials()
             frozen = credentials.get_frozen_credentials() if credentials else None
             region = region_named_in(address) or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-        except BotoCoreError as error:
-            raise CliError(f"Your AWS credentials can't be used: {error}", ExitCode.NO_ANSWER, _RENEW) from error
         if frozen is None:
             raise CliError(
                 "No AWS credentials were found.",
@@ -187,10 +185,8 @@ class Api:
             data=b"" if body is None else json.dumps(body).encode(),
             params=dict(query or {}),
         )
-        try:
+        with _usable_credentials():
             SigV4Auth(self._credentials.get_frozen_credentials(), _SERVICE, self._region).add_auth(request)
-        except BotoCoreError as error:
-            raise CliError(f"Your AWS credentials can't be used: {error}", ExitCode.NO_ANSWER, _RENEW) from error
         try:
             response = self._http.send(request.prepare())
         except BotoCoreError as error:
@@ -219,19 +215,39 @@ class Api:
                 return CliError(message, ExitCode.REFUSED, details=details)
 
 
+@contextmanager
+def _usable_credentials() -> Iterator[None]:
+    """Tells in a sentence whatever keeps botocore from getting credentials. Raises CliError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    # A role that can't be assumed is a ClientError. A credential_process that is missing is an OSError, what it says
+    # and nobody can read a ValueError; credentials that are expired even when renewed are a RuntimeError.
+    except (BotoCoreError, ClientError, OSError, ValueError, RuntimeError) as error:
+        raise CliError(f"Your AWS credentials can't be used: {error}", ExitCode.NO_ANSWER, _RENEW) from error
+
+
 def _checked_url(url: str | None) -> str:
     if not url:
         raise CliError(
             "Which API? Set API_URL or give --api-url.", ExitCode.USAGE, f". .local/env.sh   (local) or {_FIND_URL}"
         )
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+    if not _is_api_url(url):
         raise CliError(
             f'"{url}" is no API URL; expected something like https://abc123.execute-api.us-east-1.amazonaws.com/v1',
             ExitCode.USAGE,
             _FIND_URL,
         )
     return url
+
+
+def _is_api_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket that is not closed
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.query and not parts.fragment
 
 
 def region_named_in(url: str) -> str | None:

@@ -160,7 +160,8 @@ class Serving(BaseHTTPRequestHandler):
     def serve(self) -> None:
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else None
+        text = self.rfile.read(length)
+        body = json.loads(text) if text.startswith(b"{") else None
         query = dict(parse_qsl(url.query))
         path = url.path.removeprefix("/v1")
         self.fake.requests.append((self.command, path, query, dict(self.headers)))
@@ -741,6 +742,7 @@ def test_every_request_is_signed_for_the_session_s_region_and_never_carries_the_
         ({"API_URL": None}, 2, "Set API_URL or give --api-url"),
         ({"API_URL": ""}, 2, "Set API_URL or give --api-url"),
         ({"API_URL": "abc.example.com"}, 2, "is no API URL"),
+        ({"API_URL": "https://[abc/v1"}, 2, "is no API URL"),
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 5, "No AWS credentials were found"),
         ({"AWS_SECRET_ACCESS_KEY": None}, 5, "AWS credentials can't be used"),
         ({"AWS_PROFILE": "nobody"}, 5, "nobody"),
@@ -758,6 +760,39 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
     assert sentence in result.stderr
     assert "\n  try: " in result.stderr
     assert "Traceback" not in result.output
+
+
+# As the STS API Reference has it under "Common Errors".
+EXPIRED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "sentence"),
+    [
+        ("credential_process = /no/such/tool", "/no/such/tool"),
+        ("credential_process = echo no credentials", "AWS credentials can't be used"),
+        (
+            "role_arn = arn:aws:iam::123456789012:role/Recoverer\nsource_profile = base",
+            "The security token included in the request is expired",
+        ),
+    ],
+)
+def test_a_profile_that_gives_no_credentials_is_one_sentence_and_no_traceback(
+    drctl: Drctl, fake: FakeApi, url: str, tmp_path: Path, profile: str, sentence: str
+) -> None:
+    fake.answers = [(403, EXPIRED)]
+    base = "[profile base]\naws_access_key_id = test\naws_secret_access_key = expired\n"
+    (tmp_path / "config").write_text(f"{base}[profile dr]\n{profile}\nregion = eu-west-1\n")
+    changes = {"AWS_PROFILE": "dr", "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+
+    result = drctl("list", "--json", AWS_ENDPOINT_URL_STS=url, **changes)
+
+    assert result.exit_code == 5
+    assert sentence in result.stderr
+    assert "aws sso login" in result.stderr
+    assert json.loads(result.stdout)["exitCode"] == 5
 
 
 @pytest.mark.parametrize(
