@@ -221,7 +221,7 @@ def _optional_body() -> object:
 def _body() -> object:
     """The parsed JSON body. Raises PayloadTooLarge, InvalidRequest."""
     event = router.current_event
-    raw = (event.body or "").encode()
+    raw = (event.body or "").encode(errors="surrogatepass")
     if event.is_base64_encoded:
         try:
             raw = base64.b64decode(raw)
@@ -269,7 +269,9 @@ def _error(error: OrchestratorError) -> dict[str, Any]:
 
 
 def _answer(status: int, body: object) -> Response[str]:
-    return Response(status, "application/json", "" if body is None else json.dumps(body, ensure_ascii=False))
+    text = "" if body is None else json.dumps(body, ensure_ascii=False)
+    # Half of a surrogate pair, which JSON can spell and Lambda can't send, goes back as it came: escaped.
+    return Response(status, "application/json", text.encode(errors="backslashreplace").decode())
 
 
 def _proxy(response: Response[str]) -> dict[str, Any]:

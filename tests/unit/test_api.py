@@ -42,6 +42,8 @@ def call(
         "isBase64Encoded": False,
     }
     answer = handler(event | fields, None)
+    # As Lambda's runtime sends it.
+    json.dumps(answer, ensure_ascii=False).encode()
     return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
 
 
@@ -265,6 +267,31 @@ class TestErrors:
         status, error = call("POST", "/executions", body)
 
         assert (status, error["error"], error["details"]) == (400, "InvalidRequest", [])
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("POST", "/executions", '{"PlanId": "shop", "ExecutionType": "DRILL", "\\ud800": 1}'),
+            ("POST", "/executions/exec-1/pause", '{"\\ud800": 1}'),
+            ("PUT", "/plans/shop", '{"\ud800": 1'),
+            ("GET", "/\ud800", None),
+            ("GET", "/plans/\ud800", None),
+        ],
+    )
+    def test_half_of_a_surrogate_pair_is_answered_and_the_answer_can_be_sent(
+        self, orchestrator: Orchestrator, method: str, path: str, body: str | None
+    ) -> None:
+        orchestrator.add_servers(server_id(1))
+        execution_id = orchestrator.begin(SHOP)
+
+        assert call(method, path.replace("exec-1", execution_id), body)[0] in (400, 404)
+
+    def test_half_of_a_surrogate_pair_goes_back_as_it_came(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
+        status, error = call("POST", f"/executions/{orchestrator.begin(SHOP)}/skip-wave", {"WaveName": "\ud800"})
+
+        assert status == 404
+        assert "has no wave \ud800" in error["message"]
 
     def test_a_body_in_base64_is_read(self) -> None:
         encoded = base64.b64encode(json.dumps(SHOP).encode()).decode()
