@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -32,6 +33,10 @@ from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, rejec
 _MAX_BODY_BYTES = 1_000_000
 _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 100
+# What DynamoDB can look for: whole characters, and no more of them than the 1,024 bytes of a sort key may be.
+_KEY = re.compile(r"[^\ud800-\udfff]{1,256}")
+_MAX_NUMBER = 10**12
+"""Beyond every time and every count."""
 
 router = APIGatewayRestResolver()
 
@@ -44,19 +49,19 @@ def _put_plan(plan_id: str) -> Response[str]:
 
 @router.get("/plans/<plan_id>")
 def _get_plan(plan_id: str) -> Response[str]:
-    return _answer(200, get_plan(app(), unquote(plan_id)))
+    return _answer(200, get_plan(app(), _id(plan_id)))
 
 
 @router.delete("/plans/<plan_id>")
 def _delete_plan(plan_id: str) -> Response[str]:
-    delete_plan(app(), unquote(plan_id))
+    delete_plan(app(), _id(plan_id))
     return _answer(204, None)
 
 
 @router.post("/plans/<plan_id>/preflight")
 def _preflight_plan(plan_id: str) -> Response[str]:
     query = router.current_event.query_string_parameters or {}
-    return _answer(200, preflight_plan(app(), unquote(plan_id), query.get("type", "")))
+    return _answer(200, preflight_plan(app(), _id(plan_id), query.get("type", "")))
 
 
 @router.get("/plans")
@@ -78,13 +83,13 @@ def _start_execution() -> Response[str]:
 
 @router.get("/executions/<execution_id>")
 def _show_execution(execution_id: str) -> Response[str]:
-    return _answer(200, show_execution(app(), unquote(execution_id)))
+    return _answer(200, show_execution(app(), _id(execution_id)))
 
 
 @router.get("/executions/<execution_id>/history")
 def _show_history(execution_id: str) -> Response[str]:
     limit, start = _paging({"Number": int})
-    entries, last = show_history(app(), unquote(execution_id), limit, start["Number"] if start else 0)
+    entries, last = show_history(app(), _id(execution_id), limit, start["Number"] if start else 0)
     return _answer(200, _page("history", entries, {"Number": last} if last else None))
 
 
@@ -93,7 +98,7 @@ def _show_report(execution_id: str) -> Response[str]:
     wanted = (router.current_event.query_string_parameters or {}).get("format", "json")
     if wanted not in ("json", "html"):
         raise _bad_parameter("format", "format must be json or html.")
-    report = show_report(app(), unquote(execution_id))
+    report = show_report(app(), _id(execution_id))
     if wanted == "json":
         return _answer(200, report)
     # Imported when somebody wants the page: each start of the API would pay for it.
@@ -105,51 +110,51 @@ def _show_report(execution_id: str) -> Response[str]:
 @router.post("/executions/<execution_id>/approve")
 @router.post("/recoveries/<execution_id>/approve")
 def _approve(execution_id: str) -> Response[str]:
-    return _decided("approve", approve, unquote(execution_id))
+    return _decided("approve", approve, _id(execution_id))
 
 
 @router.post("/executions/<execution_id>/resume")
 @router.post("/recoveries/<execution_id>/resume")
 def _resume(execution_id: str) -> Response[str]:
-    return _decided("resume", resume, unquote(execution_id))
+    return _decided("resume", resume, _id(execution_id))
 
 
 @router.post("/executions/<execution_id>/reject")
 @router.post("/recoveries/<execution_id>/reject")
 def _reject(execution_id: str) -> Response[str]:
-    return _decided("reject", reject, unquote(execution_id))
+    return _decided("reject", reject, _id(execution_id))
 
 
 @router.post("/executions/<execution_id>/pause")
 @router.post("/recoveries/<execution_id>/pause")
 def _pause(execution_id: str) -> Response[str]:
-    return _decided("pause", pause, unquote(execution_id))
+    return _decided("pause", pause, _id(execution_id))
 
 
 @router.post("/executions/<execution_id>/cancel")
 @router.post("/recoveries/<execution_id>/cancel")
 def _cancel(execution_id: str) -> Response[str]:
-    return _decided("cancel", cancel, unquote(execution_id))
+    return _decided("cancel", cancel, _id(execution_id))
 
 
 @router.post("/executions/<execution_id>/skip-wave")
 @router.post("/recoveries/<execution_id>/skip-wave")
 def _skip_wave(execution_id: str) -> Response[str]:
-    return _decided("skip-wave", skip_wave, unquote(execution_id))
+    return _decided("skip-wave", skip_wave, _id(execution_id))
 
 
 @router.post("/executions/<execution_id>/retry")
 @router.post("/recoveries/<execution_id>/retry")
 def _retry(execution_id: str) -> Response[str]:
-    keep_to_route(app(), unquote(execution_id), "retry", _route())
-    request = read_retry_request(app(), unquote(execution_id), _optional_body())
+    keep_to_route(app(), _id(execution_id), "retry", _route())
+    request = read_retry_request(app(), _id(execution_id), _optional_body())
     return _answer(202, start_execution(app(), request, _caller()))
 
 
 # There is none for recoveries, which are never cleaned up.
 @router.post("/executions/<execution_id>/cleanup")
 def _clean_up(execution_id: str) -> Response[str]:
-    return _answer(202, request_clean_up(app(), unquote(execution_id), _optional_body(), _caller()))
+    return _answer(202, request_clean_up(app(), _id(execution_id), _optional_body(), _caller()))
 
 
 @router.get("/executions")
@@ -213,6 +218,14 @@ def _caller() -> str:
     return router.current_event.request_context.identity.user_arn or "unknown"
 
 
+def _id(text: str) -> str:
+    """The id in a path. Raises NotFound for one that nothing can have."""
+    found = unquote(text)
+    if not _KEY.fullmatch(found):
+        raise NotFound("Nothing has the id in this path: an id has at most 256 whole characters.")
+    return found
+
+
 def _optional_body() -> object:
     """The parsed JSON body, or None when there is none."""
     return _body() if router.current_event.body else None
@@ -248,9 +261,17 @@ def _paging(key: dict[str, type]) -> tuple[int, dict[str, Any] | None]:
         start = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, RecursionError) as error:
         raise _bad_parameter("nextToken", "nextToken must be one that this API returned.") from error
-    if not isinstance(start, dict) or {name: type(value) for name, value in start.items()} != key:
+    if (
+        not isinstance(start, dict)
+        or {name: type(value) for name, value in start.items()} != key
+        or not all(map(_may_be_stored, start.values()))
+    ):
         raise _bad_parameter("nextToken", "nextToken must be one that this API returned for this list.")
     return int(text), start
+
+
+def _may_be_stored(value: str | int) -> bool:
+    return bool(_KEY.fullmatch(value)) if isinstance(value, str) else 0 <= value <= _MAX_NUMBER
 
 
 def _bad_parameter(name: str, message: str) -> InvalidRequest:

@@ -47,6 +47,11 @@ def call(
     return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
 
 
+def token(key: dict[str, Any]) -> str:
+    """A nextToken that goes on behind this key."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
 class TestPlans:
     def test_a_plan_is_created_replaced_read_and_deleted(self) -> None:
         assert call("PUT", "/plans/shop", SHOP)[0] == 201
@@ -174,6 +179,45 @@ class TestExecutions:
         status, error = call("GET", "/executions", query={"status": "POLLING", "nextToken": token})
 
         assert (status, error["details"][0]["pointer"]) == (400, "/nextToken")
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            {"StartTime": 10**50},
+            {"StartTime": -1},
+            {"ExecutionId": ""},
+            {"ExecutionId": "x" * 3000},
+            {"Record": "\ud800"},
+        ],
+    )
+    def test_a_next_token_that_no_record_can_have_is_refused(
+        self, orchestrator: Orchestrator, field: dict[str, Any]
+    ) -> None:
+        orchestrator.add_servers(server_id(1))
+        execution_id = orchestrator.begin(SHOP)
+        started = orchestrator.show(execution_id)["StartTime"]
+        key = {"ExecutionId": execution_id, "Record": "EXECUTION", "Status": "POLLING", "StartTime": started}
+        assert call("GET", "/executions", query={"status": "POLLING", "nextToken": token(key)})[0] == 200
+
+        status, error = call("GET", "/executions", query={"status": "POLLING", "nextToken": token(key | field)})
+
+        assert (status, error["details"][0]["pointer"]) == (400, "/nextToken")
+
+    def test_a_history_behind_its_end_is_an_empty_page(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(server_id(1))
+        path = f"/executions/{orchestrator.begin(SHOP)}/history"
+        count = len(call("GET", path)[1]["history"])
+
+        assert call("GET", path, query={"nextToken": token({"Number": count})}) == (200, {"history": []})
+        assert call("GET", path, query={"nextToken": token({"Number": 10**12})}) == (200, {"history": []})
+
+    @pytest.mark.parametrize("path", ["/plans/", "/executions/"])
+    @pytest.mark.parametrize("text", ["x" * 257, "%C3%A9" * 257])
+    def test_an_id_that_nothing_can_have_is_not_found(self, path: str, text: str) -> None:
+        status, error = call("GET", path + text)
+
+        assert (status, error["error"]) == (404, "NotFound")
+        assert "an id has at most" in error["message"]
 
 
 START_ROUTES = [("DRILL", "/executions"), ("RECOVERY", "/recoveries")]
