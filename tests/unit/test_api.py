@@ -352,6 +352,21 @@ class TestErrors:
     def test_the_limit_counts_bytes_not_characters(self) -> None:
         assert call("PUT", "/plans/shop", "ü" * 500_001)[0] == 413
 
+    @pytest.mark.parametrize("path", ["/executions", "/executions/{}/pause", "/executions/{}/retry"])
+    def test_of_a_megabyte_of_unknown_fields_the_first_are_listed_and_the_others_counted(
+        self, orchestrator: Orchestrator, path: str
+    ) -> None:
+        orchestrator.add_servers(server_id(1))
+        execution_id = orchestrator.begin(SHOP)
+        if path.endswith("retry"):
+            orchestrator.drive(execution_id)
+        status, error = call("POST", path.format(execution_id), {f"{number:x}": 1 for number in range(80_000)})
+
+        assert status == 400
+        unknown = [detail for detail in error["details"] if "nknown field" in detail["message"]]
+        assert [detail["pointer"] for detail in unknown] == [*(f"/{number:x}" for number in range(100)), ""]
+        assert unknown[-1]["message"].startswith("79900 more unknown fields")
+
     def test_a_conflict_is_told_as_one(self) -> None:
         call("PUT", "/plans/shop", SHOP)
         body = {"PlanId": "shop", "ExecutionType": "DRILL", "ClientToken": "once"}

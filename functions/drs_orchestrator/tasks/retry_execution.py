@@ -7,7 +7,7 @@ from drs_orchestrator.domain.plan import Plan
 from drs_orchestrator.domain.retry import retry_plan
 from drs_orchestrator.domain.statuses import ServerStatus
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
-from drs_orchestrator.tasks.operators import fault
+from drs_orchestrator.tasks.operators import unknown_fields
 from drs_orchestrator.tasks.start_request import StartRequest, read_start_request
 
 _FIELDS = ("Reason", "ClientToken", "ReplaceLive", "SkipApprovals")
@@ -24,8 +24,7 @@ def read_retry_request(app: App, execution_id: str, body: object) -> StartReques
     body = {} if body is None else body
     if not isinstance(body, Mapping):
         raise InvalidRequest(f"The body must be a JSON object with {' and '.join(_FIELDS)}, or empty.")
-    unknown = f"Unknown field; known are {', '.join(_FIELDS)}."
-    if wrong := [fault(f"/{name}", unknown) for name in body if name not in _FIELDS]:
+    if wrong := unknown_fields(body, _FIELDS):
         raise InvalidRequest("The request has faults; each is listed in details.", wrong)
     start = {"PlanId": execution.plan_id, "ExecutionType": execution.execution_type.value, **body}
     return read_start_request(start, retry_of=execution_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from drs_orchestrator.domain.statuses import ExecutionType
 from drs_orchestrator.errors import InvalidRequest
+from drs_orchestrator.tasks.operators import fault, unknown_fields
 from drs_orchestrator.tasks.reasons import REASON_FAULT, is_reason
 
 _PLAN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -50,33 +51,28 @@ def read_start_request(body: object, retry_of: str | None = None) -> StartReques
     """Raises InvalidRequest with every fault of the body."""
     if not isinstance(body, Mapping):
         raise InvalidRequest("The body must be a JSON object with PlanId and ExecutionType.")
-    unknown = f"Unknown field; known are {', '.join(_FIELDS)}."
-    details = [_fault(f"/{name}", unknown) for name in body if name not in _FIELDS]
+    details = unknown_fields(body, _FIELDS)
     plan_id, execution_type, token, reason, replaced, skipped, dry_run = (body.get(name) for name in _FIELDS)
     if not isinstance(plan_id, str) or not _PLAN_ID.fullmatch(plan_id):
-        details.append(_fault("/PlanId", "PlanId is required: the id of a stored plan."))
+        details.append(fault("/PlanId", "PlanId is required: the id of a stored plan."))
     if not isinstance(execution_type, str) or execution_type not in ExecutionType.__members__:
-        details.append(_fault("/ExecutionType", "ExecutionType is required: DRILL or RECOVERY."))
+        details.append(fault("/ExecutionType", "ExecutionType is required: DRILL or RECOVERY."))
     if "ClientToken" in body and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
-        details.append(_fault("/ClientToken", "ClientToken must be 1 to 64 printable ASCII characters without spaces."))
+        details.append(fault("/ClientToken", "ClientToken must be 1 to 64 printable ASCII characters without spaces."))
     if "Reason" in body and not is_reason(reason):
-        details.append(_fault("/Reason", REASON_FAULT))
+        details.append(fault("/Reason", REASON_FAULT))
     if "ReplaceLive" in body and execution_type == ExecutionType.DRILL:
-        details.append(
-            _fault("/ReplaceLive", "A DRILL never replaces what a recovery launched: leave ReplaceLive out.")
-        )
+        details.append(fault("/ReplaceLive", "A DRILL never replaces what a recovery launched: leave ReplaceLive out."))
     elif "ReplaceLive" in body and replaced != plan_id:
-        details.append(
-            _fault("/ReplaceLive", f"ReplaceLive must repeat the plan's id, {_shown(plan_id)}, to allow it.")
-        )
+        details.append(fault("/ReplaceLive", f"ReplaceLive must repeat the plan's id, {_shown(plan_id)}, to allow it."))
     if "SkipApprovals" in body and not isinstance(skipped, bool):
-        details.append(_fault("/SkipApprovals", "SkipApprovals must be true or false."))
+        details.append(fault("/SkipApprovals", "SkipApprovals must be true or false."))
     elif skipped and execution_type == ExecutionType.DRILL:
-        details.append(_fault("/SkipApprovals", "A DRILL waits for its approvals: leave SkipApprovals out."))
+        details.append(fault("/SkipApprovals", "A DRILL waits for its approvals: leave SkipApprovals out."))
     elif skipped and "Reason" not in body:
-        details.append(_fault("/Reason", "Reason is required with SkipApprovals: say why nobody is to be asked."))
+        details.append(fault("/Reason", "Reason is required with SkipApprovals: say why nobody is to be asked."))
     if "DryRun" in body and not isinstance(dry_run, bool):
-        details.append(_fault("/DryRun", "DryRun must be true or false."))
+        details.append(fault("/DryRun", "DryRun must be true or false."))
     if details:
         raise InvalidRequest("The request has faults; each is listed in details.", details)
     return StartRequest(
@@ -93,7 +89,3 @@ def read_start_request(body: object, retry_of: str | None = None) -> StartReques
 
 def _shown(plan_id: object) -> str:
     return plan_id if isinstance(plan_id, str) and _PLAN_ID.fullmatch(plan_id) else "PlanId"
-
-
-def _fault(pointer: str, message: str) -> dict[str, str]:
-    return {"pointer": pointer, "message": message}
