@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,31 @@ def test_nonsense_without_end_is_told_up_to_a_limit() -> None:
 
     assert len(found) == MAX_FAULTS + 1
     assert f"more than {MAX_FAULTS} faults" in found[-1].message
+
+
+MEGABYTES = {
+    "waves that wait for themselves": plan(Waves=[wave(WaveName=f"a{n}", DependsOn=[f"a{n}"]) for n in range(8_000)]),
+    "two long names": plan(
+        Waves=[
+            wave(WaveName="".join(chr(0x4E00 + n % 3000) for n in range(80_000))),
+            wave(WaveName="b", DependsOn=["".join(chr(0x4E00 + n * 7 % 3000) for n in range(80_000))]),
+        ]
+    ),
+    "references that are nearly right": plan(
+        Waves=[
+            *(wave(WaveName=f"{'a' * 61}{n:03}") for n in range(99)),
+            wave(DependsOn=[f"{'a' * 60}{n:04}" for n in range(10_000)]),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("document", MEGABYTES.values(), ids=MEGABYTES)
+def test_a_megabyte_of_plan_is_refused_before_api_gateway_gives_up(document: object) -> None:
+    begun = time.monotonic()
+
+    assert len(messages(document)) > 0
+    assert time.monotonic() - begun < 29
 
 
 def test_nesting_deeper_than_the_stack_is_refused_like_any_other_wrong_type() -> None:

@@ -18,6 +18,10 @@ MAX_SERVERS_PER_PLAN = 3000
 MAX_SERVERS_PER_JOB = 100
 """AWS DRS quota: source servers in one job. The API's shape would allow 200."""
 
+MAX_WAVES_PER_PLAN = 100
+_MAX_NAME_CHARACTERS = 64
+# Comparing names is slow work: whoever gets a hundred wrong is not told each time which one was meant.
+_SUGGESTIONS = 100
 _SHOWN_CHARACTERS = 64
 # "3 of 5", as the schema has it: no number is read that a plan can't have.
 _SOME_OF_ALL = re.compile(r"([1-9][0-9]{0,3}) of ([1-9][0-9]{0,3})")
@@ -290,18 +294,24 @@ def _repeated_wave_names(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
 
 def _wrong_references(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
     known = {wave.name: None for wave in waves if wave.name is not None}
+    wrong = 0
     for wave in waves:
         seen: set[str] = set()
         for index, name in wave.depends_on or ():
             pointer = f"{wave.pointer}/DependsOn/{index}"
             if name not in known:
-                yield Fault(pointer, f"this plan has no wave {_quoted(name)}{suggestion(name, known)}")
+                wrong += 1
+                meant = suggestion(name, known) if wrong <= _SUGGESTIONS else ""
+                yield Fault(pointer, f"this plan has no wave {_quoted(name)}{meant}")
             elif name in seen:
                 yield Fault(pointer, f"the wave {_quoted(name)} is named twice; remove one of the two")
             seen.add(name)
 
 
 def _cycles(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
+    if len(waves) > MAX_WAVES_PER_PLAN:
+        return  # which the schema refuses; each circle costs a search through all waves
+    known = {wave.name for wave in waves}
     graph: dict[str, set[str]] = {}
     pointers: dict[str, str] = {}
     previous: str | None = None
@@ -309,7 +319,7 @@ def _cycles(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
         # A second wave of the same name is a fault of its own; joining the two would only invent circles.
         if wave.name is not None and wave.name not in graph:
             needs = [previous] if wave.depends_on is None else [name for _, name in wave.depends_on]
-            graph[wave.name] = {name for name in needs if name is not None}
+            graph[wave.name] = {name for name in needs if name is not None and name in known}
             pointers[wave.name] = wave.pointer
         previous = wave.name
     while cycle := _a_cycle(graph):
@@ -365,8 +375,9 @@ def _unreachable_minimums(waves: Sequence[_WaveOutline]) -> Iterator[Fault]:
 def suggestion(name: str, known: Mapping[str, object]) -> str:
     """`; did you mean "x"?` where a known name is near, else the known names themselves."""
     names = list(known)
-    # Comparing is slow work: not with more names than a plan can have.
-    if near := get_close_matches(name, names[:100], n=1):
+    # Neither with more names than a plan can have nor with longer ones: the time grows with the square of their length.
+    compared = [each for each in names[:MAX_WAVES_PER_PLAN] if len(each) <= _MAX_NAME_CHARACTERS]
+    if len(name) <= _MAX_NAME_CHARACTERS and (near := get_close_matches(name, compared, n=1)):
         return f"; did you mean {_quoted(near[0])}?"
     return f"; known here: {', '.join(map(_quoted, names[:10]))}{', ...' if len(names) > 10 else ''}" if names else ""
 
