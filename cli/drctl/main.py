@@ -1,6 +1,7 @@
 """The command line as a whole. Every trouble that is expected becomes one sentence and an exit code, no traceback."""
 
 import io
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -37,6 +38,8 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             complain("Stopped.")
             ctx.exit(ExitCode.INTERRUPTED)
+        except BrokenPipeError:  # which Typer would end with the code of faults
+            ctx.exit(ExitCode.NOT_READ)
 
     def _invoke(self, ctx: Any) -> Any:
         """As Typer does it, but that a mistake in the command line is told as any other trouble is."""
@@ -79,4 +82,17 @@ def main() -> None:
         # A name in another script must not break the output of a terminal or a log that can't show it.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    finally:
+        _finish_output()
+
+
+def _finish_output() -> None:
+    """Here, not as Python ends: whoever reads may have had enough, and Python would tell that with a traceback."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left to be written goes nowhere, or Python would try once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.NOT_READ)

@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     CANCELLED = 8
     BROKEN_HISTORY = 9
     INTERRUPTED = 130
+    NOT_READ = 141
 
 
 MEANINGS = {
@@ -33,6 +34,7 @@ MEANINGS = {
     ExitCode.CANCELLED: "the execution ended CANCELLED: somebody cancelled or rejected it",
     ExitCode.BROKEN_HISTORY: "the execution's history was changed after it was written",
     ExitCode.INTERRUPTED: "stopped with Ctrl-C; an execution goes on without its watcher",
+    ExitCode.NOT_READ: "whoever read the output stopped before its end, as in `drctl list | head -1`",
 }
 
 _OF_STATUS = {

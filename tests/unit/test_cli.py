@@ -967,6 +967,22 @@ def test_ctrl_c_leaves_the_execution_running_and_ends_130(fake: FakeApi, environ
     assert "Traceback" not in terminal.text
 
 
+@pytest.mark.parametrize("plans", [1, 2_000])
+def test_output_that_nobody_reads_ends_with_a_code_of_its_own_and_not_a_word(
+    fake: FakeApi, environment: dict[str, str | None], plans: int
+) -> None:
+    fake.plans = {f"plan-{number}": {"Name": "Web shop"} for number in range(plans)}
+    reading, writing = os.pipe()
+    os.close(reading)
+    known = {name: value for name, value in (os.environ | environment).items() if value is not None}
+
+    command = [sys.executable, "-m", "drctl", "plan", "list", "--json"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=known, check=False)
+    os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 def test_help_loads_neither_the_aws_library_nor_the_screen() -> None:
     heavy = ("botocore", "rich", "jsonschema", "yaml")
     script = f"import sys, drctl.main; print([name for name in {heavy} if name in sys.modules])"
