@@ -1,6 +1,7 @@
 """`drctl plan ...`: check, store, examine, read, list and delete plans."""
 
 import sys
+from typing import Any
 
 import typer
 
@@ -56,9 +57,19 @@ def plan_get(plan: PlanId, api_url: ApiUrl = None, as_json: AsJson = False) -> N
     if as_json:
         print_json(document)
         return
+    print(_as_yaml(document, sys.stdout.encoding), end="")
+
+
+def _as_yaml(document: dict[str, Any], encoding: str) -> str:
+    """In letters where the encoding has them all, else in YAML's own escapes: either is read back as the same plan."""
     import yaml
 
-    print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), end="")
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=False))
+    return text
 
 
 @app.command("list")

@@ -764,7 +764,8 @@ def test_a_setting_that_is_wrong_or_missing_is_one_sentence_and_an_advice(
 
 # As the STS API Reference has it under "Common Errors".
 EXPIRED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
-<Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>
+<Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error>
+</ErrorResponse>
 """
 
 
@@ -965,6 +966,22 @@ def test_ctrl_c_leaves_the_execution_running_and_ends_130(fake: FakeApi, environ
     assert "the execution goes on" in terminal.text
     assert "drctl watch exec-1" in terminal.text
     assert "Traceback" not in terminal.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_a_plan_is_printed_so_that_it_can_be_put_again_whatever_the_terminal_can_show(
+    fake: FakeApi, environment: dict[str, str | None], encoding: str
+) -> None:
+    stored = {"PlanId": "shop", "Name": "本番 Café", "Waves": []}
+    fake.plans = {"shop": stored}
+    known = {name: value for name, value in (os.environ | environment).items() if value is not None}
+
+    command = [sys.executable, "-m", "drctl", "plan", "get", "shop"]
+    printed = subprocess.run(
+        command, stdout=subprocess.PIPE, env=known | {"PYTHONIOENCODING": encoding}, check=True
+    ).stdout
+
+    assert yaml.safe_load(printed.decode(encoding)) == stored
 
 
 @pytest.mark.parametrize("plans", [1, 2_000])
