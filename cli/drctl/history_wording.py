@@ -70,7 +70,9 @@ def _protected(data: _Data) -> str:
 def _cleaned_up(data: _Data) -> str:
     left = [f"{each['InstanceId']} of {each['SourceServerId']} ({each['Reason']})" for each in data.get("Left", ())]
     told = f"clean-up {data['Status']}: {counted(data['Terminated'], 'instance')} terminated"
-    return f"{told}; left: {', '.join(left)}" if left else told
+    more = data.get("LeftCount", len(left)) - len(left)
+    others = f" and {more} more" if more else ""
+    return f"{told}; left: {', '.join(left)}{others}" if left else told
 
 
 def _about_waves(word: str) -> Callable[[_Data], str]:

@@ -15,6 +15,7 @@ from drs_orchestrator.domain.clean_up import (
     look,
     may_be_terminated,
 )
+from drs_orchestrator.domain.notices import Facts, notice
 from drs_orchestrator.domain.records import Job, JobKey, ServerProgress
 from drs_orchestrator.domain.source import RecoveryInstance
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound
@@ -235,15 +236,15 @@ class TestRounds:
                 f"--recovery-instance-ids {each['InstanceId']} --region {each['Region']}"
             )
 
-    def test_five_hundred_instances_that_are_left_for_many_words_fit_the_record_of_its_end(
+    def test_six_hundred_instances_that_are_left_for_many_words_fit_the_record_of_its_end_which_counts_them_all(
         self, orchestrator: Orchestrator
     ) -> None:
         keep_tables_at_moto()
         orchestrator.app = orchestrator.another_app()
-        waves = [wave(f"wave-{n}", DATABASE if n == 0 else server_id(n)) for n in range(5)]
-        orchestrator.add_servers(*(server_id(n) for n in range(1, 5)))
-        execution_id = drilled(orchestrator, plan(*waves, plan_id="five-jobs") | {"Cleanup": "IMMEDIATE"})
-        for number in range(5):
+        waves = [wave(f"wave-{n}", DATABASE if n == 0 else server_id(n)) for n in range(6)]
+        orchestrator.add_servers(*(server_id(n) for n in range(1, 6)))
+        execution_id = drilled(orchestrator, plan(*waves, plan_id="six-jobs") | {"Cleanup": "IMMEDIATE"})
+        for number in range(6):
             hundred = [f"i-{number * 100 + n:017x}" for n in range(100)]
             instances = {each: DrillInstance(each, server_id(number)) for each in hundred}
             instances = left(instances, hundred, "You are not authorized to perform this operation. " * 20)
@@ -252,10 +253,15 @@ class TestRounds:
         assert orchestrator.clean_up(execution_id) == {
             "outcome": "CLEANED_UP",
             "instancesOpen": 0,
-            "instancesLeft": 500,
+            "instancesLeft": 600,
         }
         *_, ended = orchestrator.app.executions.history(execution_id)
-        assert len(ended["Data"]["Left"]) == 500
+        assert (ended["Data"]["LeftCount"], len(ended["Data"]["Left"])) == (600, 500)
+        execution = orchestrator.app.executions.get(execution_id)
+        assert execution is not None
+        told = notice(ended, Facts(execution))
+        assert told is not None
+        assert told.detail["left"] == 600
         assert {each["Reason"][-1] for each in ended["Data"]["Left"]} == {"…"}, "so that nobody takes it for all"
 
     @pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])

@@ -65,6 +65,16 @@ def test_every_entry_of_every_kind_is_told_in_words(orchestrator: Orchestrator) 
             "wave web: 0 instances protected from termination; not protected: i-1 (InternalError: no message)",
         ),
         (
+            entry(
+                "CleanUpFinished",
+                Status="INSTANCES_LEFT",
+                Terminated=6,
+                LeftCount=3,
+                Left=[{"InstanceId": "i-1", "SourceServerId": "s-1", "Region": "eu-west-1", "Reason": "protected"}],
+            ),
+            "clean-up INSTANCES_LEFT: 6 instances terminated; left: i-1 of s-1 (protected) and 2 more",
+        ),
+        (
             entry("RocketLaunched", Pad="39A", Crew=[{"Name": "a"}, {"Name": "b"}]),
             "RocketLaunched: Pad 39A, Crew Name a; Name b",
         ),

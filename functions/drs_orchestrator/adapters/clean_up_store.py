@@ -93,7 +93,8 @@ class CleanUpStore:
 
     def end(self, execution: Execution, clean_up: CleanUp, left: Sequence[Mapping[str, Any]]) -> bool:
         """Close the clean-up, which takes it out of the index; False when it is over already, or another driver is at
-        it. `left` tells the history what could not be terminated. Until that is announced, the outbox stays open."""
+        it. `left` tells the history some of what could not be terminated. Until that is announced, the outbox stays
+        open."""
         change = Change(
             set={
                 "Status": clean_up.status.value,
@@ -108,6 +109,7 @@ class CleanUpStore:
         data = {
             "Status": clean_up.status.value,
             "Terminated": clean_up.terminated,
+            "LeftCount": clean_up.left or None,
             "Left": list(left) or None,
         }
         event = Event(Kind.CLEAN_UP_FINISHED, clean_up.end_time or 0, data=data)

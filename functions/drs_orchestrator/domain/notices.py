@@ -227,7 +227,8 @@ def _cleaned_up(entry: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     return {
         "status": CleanUpStatus(data["Status"]).value,
         "terminated": data["Terminated"],
-        "left": len(left),
+        # An entry of an earlier release has no count.
+        "left": data.get("LeftCount", len(left)),
         "leftInstances": [
             {
                 "instanceId": instance["InstanceId"],
