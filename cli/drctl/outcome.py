@@ -31,7 +31,7 @@ MEANINGS = {
     ExitCode.NOT_FOUND: "there is no such plan, execution or wave",
     ExitCode.CONFLICT: "the request contradicts what is there: pre-flight finds errors, a client token is used up, "
     "nobody asked for the decision",
-    ExitCode.CANCELLED: "the execution ended CANCELLED: somebody cancelled or rejected it",
+    ExitCode.CANCELLED: "the execution ended CANCELLED: it was cancelled, rejected or not approved in time",
     ExitCode.BROKEN_HISTORY: "the execution's history was changed after it was written",
     ExitCode.INTERRUPTED: "stopped with Ctrl-C; an execution goes on without its watcher",
     ExitCode.NOT_READ: "whoever read the output stopped before its end, as in `drctl list | head -1`",

@@ -135,7 +135,7 @@ class TestEachEvent:
             ("COMPLETED", "Every wave is up"),
             ("PARTIAL", "Some servers are up"),
             ("FAILED", "Not one server is up"),
-            ("CANCELLED", "An operator stopped it"),
+            ("CANCELLED", "It was stopped before its end"),
         ],
     )
     def test_finished(self, status: str, sentence: str) -> None:
@@ -143,6 +143,14 @@ class TestEachEvent:
 
         assert told.subject == f"DRILL of shop: {status}"
         assert sentence in told.body
+
+    def test_an_approval_that_came_too_late_is_told_as_what_it_was(self) -> None:
+        reason = "rejected by orchestrator: wave web was not approved in time"
+        told = mail("Execution Finished", sample("Execution Finished", status="CANCELLED", statusReason=reason))
+
+        words = told.body.replace("\n", " ")
+        assert reason in words
+        assert "operator stopped" not in words
 
     @pytest.mark.parametrize(("seconds", "words"), [(59, "59 s"), (61, "1 min 1 s"), (7_260, "2 h 1 min")])
     def test_how_long_it_took_is_told_as_people_say_it(self, seconds: int, words: str) -> None:

@@ -127,7 +127,7 @@ def _finished(detail: _Detail) -> _Story:
         ExecutionStatus.COMPLETED: "Every wave is up.",
         ExecutionStatus.PARTIAL: "Some servers are up, some are not.",
         ExecutionStatus.FAILED: "Not one server is up.",
-        ExecutionStatus.CANCELLED: "An operator stopped it; what had been launched by then is up.",
+        ExecutionStatus.CANCELLED: "It was stopped before its end; what had been launched by then is up.",
     }[status]
     waves = [f"{wave['waveName']} {wave['status']}" for wave in detail["waves"] if wave["status"] != "COMPLETED"]
     if waves:

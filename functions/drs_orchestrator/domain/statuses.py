@@ -13,7 +13,8 @@ class ExecutionType(StrEnum):
 
 
 class ExecutionStatus(StrEnum):
-    """PAUSED: nothing runs in DRS and an operator's decision is waited for. CANCELLED: an operator stopped it."""
+    """PAUSED: nothing runs in DRS and an operator's decision is waited for. CANCELLED: an operator stopped it, or an
+    approval came too late."""
 
     PENDING = "PENDING"
     POLLING = "POLLING"

@@ -98,8 +98,8 @@ def ended_wave(wave: Wave, servers: Iterable[ServerProgress], now: int) -> Wave:
 
 
 def execution_outcome(waves: Sequence[Wave], execution: Execution) -> ExecutionStatus:
-    """CANCELLED: an operator stopped it. COMPLETED: every wave completed. FAILED: not one server is up. PARTIAL:
-    everything between.
+    """CANCELLED: an operator stopped it, or an approval came too late. COMPLETED: every wave completed. FAILED: not
+    one server is up. PARTIAL: everything between.
 
     Raises ValueError while a wave is still open: nothing is ever concluded early.
     """
