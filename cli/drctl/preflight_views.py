@@ -57,19 +57,27 @@ def print_findings(document: Document, stream: TextIO) -> None:
                 print(f"{severity} {check}: {clean(finding['Message'])}", file=stream)
             print(f"  do: {clean(remedy)}", file=stream)
         if (more := len(findings) - _SHOWN_OF_A_KIND) > 0:
-            print(f"{severity} {check}: {more} more like these; --json lists them all", file=stream)
+            unlisted = _unlisted(document).get(check, 0) if severity == "WARNING" else 0
+            all_or_some = f"all but {unlisted}" if unlisted else "them all"
+            print(f"{severity} {check}: {more + unlisted} more like these; --json lists {all_or_some}", file=stream)
 
 
 def headline(document: Document) -> str:
     """`DRILL of shop: ready`, and what stands in its way or would be left out."""
     errors = [finding for finding in document["Findings"] if finding["Severity"] == "ERROR"]
-    warnings = len(document["Findings"]) - len(errors)
+    warnings = len(document["Findings"]) - len(errors) + sum(_unlisted(document).values())
     verdict = "ready" if document["Ready"] else "not ready"
     found = [counted(len(errors), "error")] if errors else []
     found += [counted(warnings, "warning")] if warnings else []
     left_out = "; OPTIONAL servers with an error would be SKIPPED" if errors and document["Ready"] else ""
     what = f"{document['ExecutionType']} of {document['PlanId']}"
     return f"{what}: {verdict}, {' and '.join(found) or 'no findings'}{left_out}"
+
+
+def _unlisted(document: Document) -> dict[str, int]:
+    """How many WARNINGs the answer counts but does not list, by check."""
+    unlisted: dict[str, int] = document.get("MoreWarnings", {})
+    return unlisted
 
 
 def has_errors(document: Document) -> bool:

@@ -23,6 +23,7 @@ from drs_orchestrator.tasks.manage_plans import delete_plan, get_plan, put_plan
 from drs_orchestrator.tasks.preflight import preflight_plan
 from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.retry_execution import read_retry_request
+from drs_orchestrator.tasks.short_answer import short_answer
 from drs_orchestrator.tasks.show_executions import show_execution
 from drs_orchestrator.tasks.show_history import show_history
 from drs_orchestrator.tasks.show_report import show_report
@@ -61,7 +62,7 @@ def _delete_plan(plan_id: str) -> Response[str]:
 @router.post("/plans/<plan_id>/preflight")
 def _preflight_plan(plan_id: str) -> Response[str]:
     query = router.current_event.query_string_parameters or {}
-    return _answer(200, preflight_plan(app(), _id(plan_id), query.get("type", "")))
+    return _answer(200, short_answer(preflight_plan(app(), _id(plan_id), query.get("type", ""))))
 
 
 @router.get("/plans")
@@ -77,7 +78,7 @@ def _start_execution() -> Response[str]:
     request = read_start_request(_body())
     keep_start_to_route(request, _route())
     if request.dry_run:
-        return _answer(200, dry_run(app(), request))
+        return _answer(200, short_answer(dry_run(app(), request)))
     return _answer(202, start_execution(app(), request, _caller()))
 
 

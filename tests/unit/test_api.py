@@ -84,6 +84,21 @@ class TestPlans:
     def test_a_plan_that_is_no_object_is_refused(self) -> None:
         assert call("PUT", "/plans/shop", [SHOP])[0] == 400
 
+    def test_pre_flight_and_a_dry_run_count_the_warnings_they_do_not_list(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("drs_orchestrator.tasks.short_answer._LISTED_WARNINGS", 0)
+        orchestrator.add_servers(server_id(1))
+        # The simulator's newest recovery point is five minutes old.
+        call("PUT", "/plans/shop", SHOP | {"RpoMinutes": 4})
+        dry = {"PlanId": "shop", "ExecutionType": "DRILL", "DryRun": True}
+
+        for status, answer in (
+            call("POST", "/plans/shop/preflight", query={"type": "DRILL"}),
+            call("POST", "/executions", dry),
+        ):
+            assert (status, answer["Findings"], answer["MoreWarnings"]["RecoveryPoint"]) == (200, [], 1)
+
     def test_plans_are_listed_page_by_page(self) -> None:
         for number in range(3):
             call("PUT", f"/plans/plan-{number}", plan(wave("web", server_id(number)), plan_id=f"plan-{number}"))

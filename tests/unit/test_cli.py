@@ -719,6 +719,29 @@ def test_an_unknown_status_is_a_usage_error_that_lists_the_known_ones(drctl: Drc
     assert "polling" in result.stderr
 
 
+# -- pre-flight --------------------------------------------------------------------------------------------------------
+
+
+def test_warnings_that_the_api_only_counts_are_counted(drctl: Drctl, fake: FakeApi) -> None:
+    lag = {"Severity": "WARNING", "Check": "Lag", "Message": "it lags.", "Remedy": "Wait."}
+    document = {
+        "PlanId": "shop",
+        "ExecutionType": "DRILL",
+        "Ready": True,
+        "Findings": [lag] * 200,
+        "MoreWarnings": {"Lag": 2_800},
+        "Servers": [],
+        "ExpectedSeconds": 1_200,
+        "ExpectedFrom": "the specification",
+    }
+    fake.answers = [(200, document)]
+
+    result = drctl("plan", "preflight", "shop", "--drill")
+
+    assert "DRILL of shop: ready, 3000 warnings" in result.stdout
+    assert "WARNING Lag: 2990 more like these; --json lists all but 2800" in result.stdout
+
+
 # -- the way to the API ------------------------------------------------------------------------------------------------
 
 

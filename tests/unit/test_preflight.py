@@ -1,14 +1,29 @@
 """Pre-flight and dry run: each thing that stands in the way of a start is found before it, with what to do about it."""
 
+import json
+from collections import Counter
 from typing import Any
 
 import boto3
 import pytest
 
+from drs_orchestrator.domain.facts import PlaceFacts, ServerFacts
+from drs_orchestrator.domain.plan import plan_from_document
+from drs_orchestrator.domain.preflight import Situation, judge, verdict
+from drs_orchestrator.domain.source import (
+    LaunchConfiguration,
+    RecoveryInstance,
+    RecoveryPoint,
+    RecoveryPoints,
+    SourceServer,
+)
+from drs_orchestrator.domain.statuses import ExecutionType
+from drs_orchestrator.domain.target_role import TargetRole
 from drs_orchestrator.errors import Conflict
 from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.manage_plans import put_plan
-from drs_orchestrator.tasks.preflight import preflight_plan
+from drs_orchestrator.tasks.preflight import Examination, preflight_document, preflight_plan
+from drs_orchestrator.tasks.short_answer import short_answer
 from drs_orchestrator.tasks.start_request import read_start_request
 from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
 
@@ -16,6 +31,9 @@ ONE, TWO, THREE = (server_id(number) for number in range(1, 4))
 SHOP = plan(wave("web", ONE))
 # The simulator's newest recovery point is five minutes old.
 STRICT = SHOP | {"RpoMinutes": 4}
+
+LAMBDA_RESPONSE_BYTES = 6_291_556
+"""As Lambda's own error says when an answer is too large."""
 
 Document = dict[str, Any]
 
@@ -343,3 +361,63 @@ class TestGuardAtTheLaunch:
 
         assert replaced["Data"]["Instances"] == [{"SourceServerId": ONE, "InstanceId": living.instance_id}]
         assert replaced["Reason"] == "the first one is broken"
+
+
+class TestShortAnswer:
+    """A Region is gone, and every server of the largest plan has the same to tell."""
+
+    @staticmethod
+    def answer(servers: int, name: str) -> Document:
+        ids = [server_id(number) for number in range(servers)]
+        waves = [wave(f"wave-{at}", *ids[at : at + 100]) for at in range(0, servers, 100)]
+        situation = Situation(
+            plan=plan_from_document(plan(*waves) | {"RpoMinutes": 15}),
+            execution_type=ExecutionType.RECOVERY,
+            replace_live=False,
+            places={
+                (None, REGION): PlaceFacts(
+                    None,
+                    REGION,
+                    {
+                        each: ServerFacts(
+                            True,
+                            SourceServer(each, name, "DISCONNECTED", 7200),
+                            (RecoveryInstance(f"i-{each[2:]}", each, "drsjob-0123456789abcdef0", True, "RUNNING"),),
+                            RecoveryPoints(RecoveryPoint("pit-0123456789abcdef0", 0)),
+                            LaunchConfiguration("BASIC", "STOPPED", False),
+                        )
+                        for each in ids
+                    },
+                    jobs=(),
+                )
+            },
+            holders={},
+            past=(),
+            role=TargetRole("role", False, "123456789012", "drs-orchestrator", REGION),
+            now=7200,
+        )
+        findings = judge(situation)
+        return preflight_document(Examination(situation, findings, verdict(situation.plan, findings)))
+
+    # A tag's value, which a server's name may come from, has at most 256 letters.
+    @pytest.mark.parametrize("name", ["app-server-0001.production.example.com", "本" * 256])
+    def test_the_answer_about_three_thousand_servers_can_be_sent(self, name: str) -> None:
+        answer = self.answer(3_000, name)
+        body = json.dumps(short_answer(answer), ensure_ascii=False)
+
+        assert len(json.dumps({"statusCode": 200, "body": body}, ensure_ascii=False).encode()) < LAMBDA_RESPONSE_BYTES
+
+    def test_warnings_that_are_not_listed_are_counted(self) -> None:
+        answer = self.answer(300, "app-server")
+        short = short_answer(answer)
+
+        every, listed = Counter(found(answer)), Counter(found(short))
+        assert listed == Counter({kind: min(count, 200) for kind, count in every.items()})
+        assert short["MoreWarnings"] == {check: count - 200 for (_, check), count in every.items() if count > 200}
+        assert len(short["MoreWarnings"]) > 1
+        assert short_answer(self.answer(200, "app-server")) == self.answer(200, "app-server")
+
+    def test_no_error_is_left_out(self) -> None:
+        errors = [{"Severity": "ERROR", "Check": "Replication", "Message": str(each)} for each in range(600)]
+
+        assert short_answer({"Findings": errors}) == {"Findings": errors}
