@@ -8,7 +8,7 @@ from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.retry_execution import read_retry_request
 from drs_orchestrator.tasks.start_execution import start_execution
 from drs_orchestrator.tasks.start_request import read_start_request
-from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume
+from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
 from tests.helpers.orchestrator import CALLER, Orchestrator, plan, server_id, wave
 
 ONE, TWO, THREE = server_id(1), server_id(2), server_id(3)
@@ -163,7 +163,60 @@ class TestARecovery:
             dry_run(guarded.app, read_start_request(request | {"SkipApprovals": True, "Reason": "x"}))
 
 
+class TestAWaveThatComesFirstBecauseOthersAreSkipped:
+    """Nothing is launched before somebody else has approved, whatever becomes of the waves before it."""
+
+    def test_who_started_it_can_not_skip_what_waits_for_approval(self, guarded: Orchestrator) -> None:
+        execution_id = guarded.begin(PLAIN, "RECOVERY")
+        with pytest.raises(Conflict, match="by a second person"):
+            skip_wave(guarded.app, execution_id, {"WaveName": "database"}, CALLER)
+        guarded.launch(execution_id)
+
+        assert guarded.show(execution_id)["Question"]["Waves"] == ["database"]
+        assert launches(guarded) == 0
+
+    def test_a_skip_by_another_is_no_approval_of_what_comes_next(self, guarded: Orchestrator) -> None:
+        execution_id = guarded.begin(PLAIN, "RECOVERY")
+        skip_wave(guarded.app, execution_id, {"WaveName": "database"}, SECOND)
+        guarded.launch(execution_id)
+
+        assert guarded.show(execution_id)["Question"]["Waves"] == ["web"]
+        assert launches(guarded) == 0
+        with pytest.raises(Conflict, match="by a second person"):
+            approve(guarded.app, execution_id, None, CALLER)
+        approve(guarded.app, execution_id, None, SECOND)
+        guarded.drive(execution_id)
+        assert launches(guarded) == 1
+
+    def test_a_wave_that_pre_flight_leaves_out_gives_no_way_round(self, guarded: Orchestrator) -> None:
+        guarded.simulator.replicate([ONE], "INITIAL_SYNC")
+        optional = plan(wave("database", {"SourceServerId": ONE, "Impact": "OPTIONAL"}), wave("web", TWO))
+        execution_id = guarded.begin(optional, "RECOVERY")
+
+        assert guarded.show(execution_id)["Question"]["Kind"] == "APPROVAL"
+        assert launches(guarded) == 0
+        approve(guarded.app, execution_id, None, SECOND)
+        guarded.drive(execution_id)
+        assert launches(guarded) == 1
+
+    def test_once_approved_the_rest_goes_on_though_a_wave_is_skipped(self, guarded: Orchestrator) -> None:
+        execution_id = guarded.begin(plan(wave("a", ONE), wave("b", TWO), wave("c", THREE)), "RECOVERY")
+        skip_wave(guarded.app, execution_id, {"WaveName": "b"}, CALLER)
+        approve(guarded.app, execution_id, None, SECOND)
+        guarded.drive(execution_id)
+
+        assert [each["Status"] for each in guarded.show(execution_id)["Waves"]] == ["COMPLETED", "SKIPPED", "COMPLETED"]
+
+
 class TestWhatStaysAsItWas:
+    def test_without_the_parameter_who_started_a_recovery_may_skip_what_waits(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE, TWO)
+        execution_id = orchestrator.begin(plan(wave("a", ONE, ApprovalBefore=True), wave("b", TWO)), "RECOVERY")
+        skip_wave(orchestrator.app, execution_id, {"WaveName": "a"}, CALLER)
+        orchestrator.drive(execution_id)
+
+        assert launches(orchestrator) == 1
+
     def test_a_drill_is_approved_by_whoever_may(self, guarded: Orchestrator) -> None:
         asking = plan(wave("database", ONE, ApprovalBefore=True))
         execution_id = guarded.begin(asking)

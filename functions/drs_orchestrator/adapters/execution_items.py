@@ -88,6 +88,7 @@ def header(execution: Execution) -> dict[str, Any]:
         "Reason": execution.reason,
         "ReplaceLive": execution.replace_live or None,
         "SkipApprovals": execution.skip_approvals or None,
+        "SecondApprover": execution.second_approver or None,
         "RetryOf": execution.retry_of,
         "MovedTime": execution.start_time,
     }
@@ -117,6 +118,7 @@ def read_header(item: Mapping[str, Any]) -> Execution:
         reason=item.get("Reason"),
         replace_live=item.get("ReplaceLive", False),
         skip_approvals=item.get("SkipApprovals", False),
+        second_approver=item.get("SecondApprover", False),
         retry_of=item.get("RetryOf"),
         question=_read_question(item["QuestionNumber"], item["Question"]) if "Question" in item else None,
         task_token=item.get("TaskToken"),

@@ -68,6 +68,8 @@ class Execution:
     replace_live: bool = False
     # Break-glass: a RECOVERY whose waves don't wait for their approvals.
     skip_approvals: bool = False
+    # Nothing at all is launched before somebody has approved a wave, whichever is the first to be launched.
+    second_approver: bool = False
     # The execution whose failed and skipped servers this one launches again.
     retry_of: str | None = None
     # What an operator is asked now, and the callback token of the driver that waits for the answer. The token stays

@@ -10,7 +10,10 @@ _IDENTITY_CENTER_ROLE = "AWSReservedSSO_"
 
 
 def with_second_approver(plan: Plan) -> Plan:
-    """The plan with an approval before its first waves, and with silence meaning no."""
+    """The plan with an approval before its first waves, and with silence meaning no.
+
+    A wave that comes first only because those are skipped waits, too: see `waves.needs_approval`.
+    """
     waves = tuple(wave if wave.depends_on else replace(wave, approval_before=True) for wave in plan.waves)
     return replace(plan, waves=waves, on_approval_timeout=OnApprovalTimeout.REJECT)
 

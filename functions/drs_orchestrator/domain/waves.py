@@ -58,7 +58,13 @@ def unaccepted_failures(waves: Sequence[Wave], execution: Execution) -> tuple[Wa
 
 
 def needs_approval(wave: Wave, execution: Execution) -> bool:
-    return wave.approval_before and not execution.skip_approvals and wave.index not in execution.approved_waves
+    """Whether an operator has to approve the wave before it is launched.
+
+    Its plan asks for that, or the execution needs a second approver and nobody has approved anything yet: then a wave
+    comes first that was not meant to, because those before it are skipped.
+    """
+    wanted = wave.approval_before or (execution.second_approver and not execution.approved_waves)
+    return wanted and not execution.skip_approvals and wave.index not in execution.approved_waves
 
 
 def ended_wave(wave: Wave, servers: Iterable[ServerProgress], now: int) -> Wave:

@@ -9,9 +9,13 @@ from drs_orchestrator.errors import Conflict
 from drs_orchestrator.tasks.start_request import StartRequest
 
 
+def needs_second_approver(app: App, execution_type: ExecutionType) -> bool:
+    return app.settings.second_approver_for_recovery and execution_type is ExecutionType.RECOVERY
+
+
 def plan_to_approve(app: App, plan: Plan, request: StartRequest) -> Plan:
     """The plan as it may be started. Raises Conflict when the request wants nobody to be asked."""
-    if not _is_wanted(app, request.execution_type):
+    if not needs_second_approver(app, request.execution_type):
         return plan
     if request.skip_approvals:
         raise Conflict(
@@ -23,12 +27,8 @@ def plan_to_approve(app: App, plan: Plan, request: StartRequest) -> Plan:
 
 def check_approver(app: App, execution: Execution, by: str) -> None:
     """Raises Conflict when who approves may be who started it."""
-    if _is_wanted(app, execution.execution_type) and not are_two_people(execution.started_by, by):
+    if needs_second_approver(app, execution.execution_type) and not are_two_people(execution.started_by, by):
         raise Conflict(
             f"{execution.execution_id} was started by {execution.started_by}; a RECOVERY has to be approved by a "
             f"second person, and {by} may be the same."
         )
-
-
-def _is_wanted(app: App, execution_type: ExecutionType) -> bool:
-    return app.settings.second_approver_for_recovery and execution_type is ExecutionType.RECOVERY

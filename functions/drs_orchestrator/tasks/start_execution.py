@@ -23,7 +23,7 @@ from drs_orchestrator.tasks.manage_plans import get_plan
 from drs_orchestrator.tasks.preflight import examine, locked_servers
 from drs_orchestrator.tasks.resolve_tags import resolve_tags
 from drs_orchestrator.tasks.retry_execution import plan_to_retry
-from drs_orchestrator.tasks.second_approver import plan_to_approve
+from drs_orchestrator.tasks.second_approver import needs_second_approver, plan_to_approve
 from drs_orchestrator.tasks.start_request import StartRequest
 
 _TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600
@@ -57,6 +57,7 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
         reason=request.reason,
         replace_live=request.replace_live,
         skip_approvals=request.skip_approvals,
+        second_approver=needs_second_approver(app, request.execution_type),
         retry_of=request.retry_of,
     )
     client_token = ClientToken(token, digest, now + _TOKEN_LIFETIME_SECONDS) if token else None

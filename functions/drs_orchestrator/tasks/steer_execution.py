@@ -15,6 +15,7 @@ from drs_orchestrator.domain.plan import suggestion
 from drs_orchestrator.domain.records import Execution, Wave
 from drs_orchestrator.domain.statuses import WaveStatus
 from drs_orchestrator.domain.steering import PauseRequest, QuestionKind, Stop, StopKind
+from drs_orchestrator.domain.waves import needs_approval
 from drs_orchestrator.errors import Conflict, InvalidRequest, NotFound, ServiceBusy
 from drs_orchestrator.observability import about, logger
 from drs_orchestrator.tasks.operators import Operator, fault, read_operator
@@ -130,7 +131,8 @@ def pause(app: App, execution_id: str, request: object, by: str) -> dict[str, st
 
 
 def skip_wave(app: App, execution_id: str, request: object, by: str) -> dict[str, str]:
-    """Never launch a wave that has not begun; what depends on it goes on. `{"WaveName", "Reason"?}`."""
+    """Never launch a wave that has not begun; what depends on it goes on. `{"WaveName", "Reason"?}`. One that waits for
+    an approval is skipped only by who could give it."""
     operator = read_operator(request, by, fields=("Reason", "WaveName"))
     name = request.get("WaveName") if isinstance(request, Mapping) else None
     if not isinstance(name, str) or not 1 <= len(name) <= _MAX_WAVE_NAME_CHARACTERS:
@@ -139,6 +141,8 @@ def skip_wave(app: App, execution_id: str, request: object, by: str) -> dict[str
 
     def decide(execution: Execution) -> _Decision:
         wave = _wave(app, execution, name)
+        if wave.approval_before and needs_approval(wave, execution):
+            check_approver(app, execution, operator.by)
         reason = f"skipped by {operator.by}" + (f": {operator.reason}" if operator.reason else "")
         event = _event(app, Kind.WAVE_SKIP_REQUESTED, operator, {"WaveName": name})
         jobs = app.executions.jobs(execution_id, wave.index)
