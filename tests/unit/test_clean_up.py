@@ -1,5 +1,6 @@
 """A drill's clean-up: what it terminates, what it never touches, and what it says of the rest."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -312,6 +313,59 @@ class TestRounds:
         [left] = [each for each in clean_up_of(orchestrator, execution_id)["Instances"] if each["Status"] == "LEFT"]
         assert left["InstanceId"] == protected
         assert "termination protection is on" in left["Reason"]
+
+    @pytest.mark.parametrize("code", ["AccessDeniedException", "InternalServerException"])
+    def test_what_drs_could_never_be_asked_for_is_left_with_its_words_and_can_be_cleaned_up_later(
+        self, orchestrator: Orchestrator, code: str
+    ) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        before = living(orchestrator)
+        fault = orchestrator.simulator.add_fault("error", operation="DescribeRecoveryInstances", code=code)
+        result = orchestrator.clean_up(execution_id)
+        document = clean_up_of(orchestrator, execution_id)
+
+        assert (result["instancesLeft"], document["Status"]) == (2, "INSTANCES_LEFT")
+        assert {each["InstanceId"] for each in document["Instances"]} == before
+        assert all(each["Status"] == "LEFT" and code in each["Reason"] for each in document["Instances"])
+
+        orchestrator.simulator.remove_faults(fault)
+        request_clean_up(orchestrator.app, execution_id, None, OPERATOR)
+        assert orchestrator.clean_up(execution_id, 2)["instancesLeft"] == 0
+        assert living(orchestrator) == set()
+
+    def test_what_no_round_had_time_for_is_left(self, orchestrator: Orchestrator) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        ticks = itertools.count(step=101)
+        orchestrator.app = replace(orchestrator.app, timer=lambda: next(ticks))
+        orchestrator.clean_up(execution_id)
+        document = clean_up_of(orchestrator, execution_id)
+
+        assert document["Status"] == "INSTANCES_LEFT"
+        assert {each["Reason"] for each in document["Instances"]} == {"there was no time left to ask DRS for it"}
+
+    def test_a_launched_server_of_whose_instance_nobody_knows_counts_as_left(
+        self, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        execution_id = drilled(orchestrator, IMMEDIATE)
+        recorded = orchestrator.app.executions.jobs_with_instances
+
+        def without_instances(execution_id: str) -> list[Job]:
+            return [
+                replace(job, servers={key: replace(each, instance_id=None) for key, each in job.servers.items()})
+                for job in recorded(execution_id)
+            ]
+
+        monkeypatch.setattr(orchestrator.app.executions, "jobs_with_instances", without_instances)
+        fault = orchestrator.simulator.add_fault(
+            "error", operation="DescribeRecoveryInstances", code="InternalServerException"
+        )
+        assert orchestrator.clean_up(execution_id)["instancesLeft"] == 2
+        assert clean_up_of(orchestrator, execution_id)["Status"] == "INSTANCES_LEFT"
+
+        orchestrator.simulator.remove_faults(fault)
+        request_clean_up(orchestrator.app, execution_id, None, OPERATOR)
+        assert orchestrator.clean_up(execution_id, 2)["instancesLeft"] == 0
+        assert living(orchestrator) == set()
 
     def test_it_ends_even_when_a_termination_never_does(self, orchestrator: Orchestrator) -> None:
         execution_id = drilled(orchestrator, IMMEDIATE)

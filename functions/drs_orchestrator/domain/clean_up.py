@@ -128,6 +128,21 @@ def look(
     return instances
 
 
+def unasked(known: Instances, job: Job, reason: str) -> dict[str, DrillInstance]:
+    """The job's instances in a round in which DRS was not asked, for that reason: what is known to have been launched
+    is there until DRS says otherwise."""
+    recorded = {
+        server.instance_id: DrillInstance(server.instance_id, server_id)
+        for server_id, server in job.servers.items()
+        if server.instance_id
+    }
+    short = cut(reason, _REASON_BYTES)
+    return {
+        instance_id: instance if instance.fate.is_final else replace(instance, reason=short)
+        for instance_id, instance in {**recorded, **known}.items()
+    }
+
+
 def _as_listed(instance: DrillInstance, listed: RecoveryInstance | None, now: int, grace: int) -> DrillInstance:
     if listed is None:
         since = now if instance.missing_since is None else instance.missing_since
@@ -137,7 +152,7 @@ def _as_listed(instance: DrillInstance, listed: RecoveryInstance | None, now: in
         return replace(instance, fate=Fate.TERMINATED, missing_since=None, reason=None)
     if not listed.is_living:
         return replace(instance, fate=Fate.TERMINATING, missing_since=None, reason=None)
-    return replace(instance, missing_since=None)
+    return replace(instance, missing_since=None, reason=None)
 
 
 def watch(instances: Instances, jobs: Iterable[DrsJob]) -> dict[str, DrillInstance]:
@@ -205,12 +220,13 @@ def once_more(instances: Instances) -> dict[str, DrillInstance]:
     }
 
 
-def ended(clean_up: CleanUp, instances: Iterable[DrillInstance], now: int) -> CleanUp:
-    """The clean-up once every instance has met its fate. Raises ValueError while one has not."""
+def ended(clean_up: CleanUp, instances: Iterable[DrillInstance], now: int, *, unknown: int = 0) -> CleanUp:
+    """The clean-up once every instance has met its fate. `unknown`: launched servers of whose instances nobody knows;
+    they count as left. Raises ValueError while an instance has not met its fate."""
     fates = [instance.fate for instance in instances]
     if not all(fate.is_final for fate in fates):
         raise ValueError("an instance has not met its fate yet")
-    remaining = fates.count(Fate.LEFT)
+    remaining = fates.count(Fate.LEFT) + unknown
     return replace(
         clean_up,
         status=CleanUpStatus.INSTANCES_LEFT if remaining else CleanUpStatus.CLEANED_UP,

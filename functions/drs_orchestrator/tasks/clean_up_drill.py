@@ -56,22 +56,27 @@ class _Round:
         known = self.app.clean_ups.instances(execution_id)
         jobs = [job for job in self.app.executions.jobs_with_instances(execution_id) if job.job_id]
         everything: dict[str, tuple[Job, DrillInstance]] = {}
-        unfinished = 0
+        unfinished = unknown = 0
         deadline = self.app.timer() + _SECONDS
         # In a drawn order: those that take all the time are not the same in each round.
         for job in sorted(jobs, key=lambda _: self.app.draw()):
             before = known.get(job.key, {})
-            after, unsure = self._job(job, before) if self.app.timer() <= deadline else (dict(before), 1)
+            if self.app.timer() <= deadline:
+                after, unsure = self._job(job, before)
+            else:
+                after, unsure = domain.unasked(before, job, "there was no time left to ask DRS for it"), 1
             if self.clean_up.is_at_its_last_round:
                 still = [each for each, instance in after.items() if not instance.fate.is_final]
-                after, unsure = domain.left(after, still, "DRS has not said in time that it is terminated"), 0
+                after = domain.left(after, still, "DRS has not said in time that it is terminated")
+                unknown += _without_instance(job, after) if unsure else 0
+                unsure = 0
             if after != before:
                 self.app.clean_ups.save_instances(execution_id, job.key, after)
             unfinished += unsure + sum(not instance.fate.is_final for instance in after.values())
             everything |= {instance_id: (job, instance) for instance_id, instance in after.items()}
         if unfinished:
             return _result(Outcome.CLEANING_UP, unfinished)
-        return self._end(everything)
+        return self._end(everything, unknown)
 
     def _job(self, job: Job, known: Mapping[str, DrillInstance]) -> tuple[dict[str, DrillInstance], int]:
         """The job's instances after this round, and how many of its servers are not known to have none."""
@@ -89,7 +94,7 @@ class _Round:
                 instances = domain.left(instances, domain.unmoved(instances), "DRS did not terminate it in time")
         except DrsUnavailable as error:
             logger.warning("clean-up waits for DRS", **self._about(job), reason=str(error))
-            return dict(known), 1
+            return domain.unasked(known, job, str(error)), 1
         return instances, self._unseen(job, instances)
 
     def _terminate(
@@ -138,14 +143,11 @@ class _Round:
         """Launched servers of which DRS lists no instance of this job: it may only be late, for a moment."""
         if self.app.clock() - self.clean_up.due_time >= self.app.settings.limits.completion_grace:
             return 0
-        seen = {instance.source_server_id for instance in instances.values()}
-        return sum(
-            server.status is ServerStatus.LAUNCHED and server_id not in seen
-            for server_id, server in job.servers.items()
-        )
+        return _without_instance(job, instances)
 
-    def _end(self, everything: Mapping[str, tuple[Job, DrillInstance]]) -> dict[str, Any]:
-        ended = domain.ended(self.clean_up, (instance for _, instance in everything.values()), self.app.clock())
+    def _end(self, everything: Mapping[str, tuple[Job, DrillInstance]], unknown: int) -> dict[str, Any]:
+        instances = [instance for _, instance in everything.values()]
+        ended = domain.ended(self.clean_up, instances, self.app.clock(), unknown=unknown)
         left = [
             {
                 "InstanceId": instance.instance_id,
@@ -176,6 +178,14 @@ class _Round:
 
     def _about(self, job: Job) -> dict[str, Any]:
         return about(self.execution, job.wave_name, job.job_id)
+
+
+def _without_instance(job: Job, instances: Mapping[str, DrillInstance]) -> int:
+    """How many launched servers of the job none of these instances is of."""
+    seen = {instance.source_server_id for instance in instances.values()}
+    return sum(
+        server.status is ServerStatus.LAUNCHED and server_id not in seen for server_id, server in job.servers.items()
+    )
 
 
 def _live_on(instance_ids: Collection[str], seen: Iterable[RecoveryInstance]) -> bool:
