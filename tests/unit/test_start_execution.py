@@ -1,5 +1,7 @@
 """Starting an execution: what is refused, what is repeated, and what the execution then knows."""
 
+import itertools
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -322,6 +324,36 @@ class TestServerTags:
             orchestrator.start(plan({"WaveName": "a", **tagged}, {"WaveName": "b", **tagged}))
 
         assert set(faults(caught.value)) == {"/Waves/1/Servers/0/SourceServerId"}
+
+    def test_a_region_is_listed_once_however_many_waves_choose_from_it(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl
+    ) -> None:
+        for number in range(1, 4):
+            orchestrator.add_servers(server_id(number), tags={"tier": f"t{number}"})
+        waves = [
+            {"WaveName": f"w{number}", "Region": REGION, "ServerTags": {"tier": f"t{number}"}} for number in range(1, 4)
+        ]
+        execution_id = orchestrator.start(plan(*waves))
+
+        listings = [call for call in simulator.calls("DescribeSourceServers") if not call["request"].get("filters")]
+        assert len(listings) == 1
+        chosen = [
+            [each["SourceServerId"] for each in one["Servers"]] for one in orchestrator.show(execution_id)["Waves"]
+        ]
+        assert chosen == [[server_id(number)] for number in range(1, 4)]
+
+    def test_a_drs_that_is_too_slow_in_listing_is_busy_in_one_sentence(self, orchestrator: Orchestrator) -> None:
+        put_plan(orchestrator.app, "shop", BY_TAGS)
+        ticks = itertools.count(step=11)
+        app = replace(orchestrator.app, timer=lambda: next(ticks))
+        orchestrator.add_servers(ONE, tags={"tier": "web", "site": "berlin"})
+
+        with pytest.raises(ServiceBusy) as caught:
+            start_execution(app, REQUEST)
+        assert caught.value.message == (
+            "DRS in us-east-1 could not be asked for wave web's servers: it has not listed its source servers within 10 "
+            "seconds"
+        )
 
     def test_a_drs_that_cannot_be_asked_for_tags_is_busy_and_nothing_is_started(
         self, orchestrator: Orchestrator, simulator: SimulatorControl
