@@ -25,5 +25,12 @@ def test_a_known_failure_has_a_next_step_of_its_own(error: str, mentions: str) -
     assert mentions in next_step(error)
 
 
+@pytest.mark.parametrize(
+    "error", ["InsufficientInstanceCapacity", "finished the job without launching it", "refused to start", "unheard of"]
+)
+def test_what_failed_is_launched_again_by_a_retry_which_leaves_what_is_up_alone(error: str) -> None:
+    assert "retry the execution" in next_step(error)
+
+
 def test_an_unknown_failure_leads_to_the_job_log() -> None:
     assert "job's log" in next_step("something nobody has seen before")

@@ -181,6 +181,7 @@ class TestServers:
         assert (answer["Ready"], found(answer)) == (False, [("ERROR", "LiveInstance")])
         assert f"{instance['InstanceId']} ({job_id})" in finding["Message"]
         assert remedy in finding["Remedy"]
+        assert ("drctl retry EXECUTION" in finding["Remedy"]) is (execution_type == "RECOVERY")
 
     def test_who_types_the_plan_s_id_is_only_warned(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)
@@ -340,6 +341,17 @@ class TestGuardAtTheLaunch:
         assert orchestrator.server(execution_id, THREE)["Status"] == "LAUNCHED"
         assert [entry["Kind"] for entry in entries].count("ServersGuarded") == 1
         assert living in orchestrator.app.drs.at(None, REGION).recovery_instances([TWO])
+
+    def test_what_the_guard_spared_is_launched_by_a_retry_of_the_execution(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE, TWO)
+        execution_id = orchestrator.start(plan(wave("web", ONE, TWO)), "RECOVERY")
+        orchestrator.prepare(execution_id)
+        by_hand(orchestrator, TWO, is_drill=False)
+        orchestrator.drive(execution_id)
+
+        assert orchestrator.server(execution_id, TWO)["NextStep"] == (
+            f"If it may be replaced, with all its data: drctl retry {execution_id} --replace-live shop"
+        )
 
     def test_a_drill_s_instance_keeps_nobody_from_being_launched(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)

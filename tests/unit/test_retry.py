@@ -120,6 +120,23 @@ class TestExecutions:
 def waves_of(*waves: Wave) -> Plan:
     return Plan("p", "P", "", waves)
 
+    def test_the_remedy_of_a_refused_retry_removes_nothing_but_what_failed(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(A)
+        orchestrator.add_servers(B, launchActions=[{"name": "audit", "seconds": 60, "status": "FAILED"}])
+        execution_id = orchestrator.start(plan(wave("web", A, B), plan_id="shop"), "RECOVERY")
+        assert orchestrator.drive(execution_id)["Status"] == "PARTIAL"
+        with pytest.raises(Conflict) as refused:
+            retried(orchestrator, execution_id)
+        [detail] = refused.value.details
+        orchestrator.simulator.clear_calls()
+        again = retried(orchestrator, execution_id, {"ReplaceLive": "shop"})
+        orchestrator.drive(again)
+
+        assert detail["remedy"] == (
+            f"If it may be replaced, with all its data: drctl retry {execution_id} --replace-live shop"
+        )
+        assert launched_servers(orchestrator) == [{B}]
+
 
 def simple(name: str, *servers: str, after: tuple[str, ...] = (), minimum: int | str | None = None) -> Wave:
     return Wave(name, after, "us-east-1", servers=tuple(Server(each) for each in servers), minimum_launched=minimum)

@@ -351,8 +351,8 @@ class TestServerTags:
         with pytest.raises(ServiceBusy) as caught:
             start_execution(app, REQUEST)
         assert caught.value.message == (
-            "DRS in us-east-1 could not be asked for wave web's servers: it has not listed its source servers within 10 "
-            "seconds"
+            "DRS in us-east-1 could not be asked for wave web's servers: "
+            "it has not listed its source servers within 10 seconds"
         )
 
     def test_a_drs_that_cannot_be_asked_for_tags_is_busy_and_nothing_is_started(

@@ -15,7 +15,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("insufficientinstancecapacity", "insufficient capacity", "capacity"),
-        "Choose another instance type or subnet in the server's DRS launch settings, then start the plan again.",
+        "Choose another instance type or subnet in the server's DRS launch settings, then retry the execution.",
     ),
     (
         ("conversion server launch failed", "conversion"),
@@ -39,7 +39,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("without launching",),
-        "Open the job's log in the DRS console; if the server has no recovery instance, start the plan again for it.",
+        "Open the job's log in the DRS console; if the server has no recovery instance, retry the execution.",
     ),
     (
         ("not initialized", "uninitializedaccount"),
@@ -47,11 +47,11 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("refused to start",),
-        "Mend what DRS names, in the plan or in DRS, then start the plan again: DRS has begun no job for this server.",
+        "Mend what DRS names, in DRS, then retry the execution, or in the plan, then start it: DRS has begun no job.",
     ),
 )
 
-_DEFAULT = "Open the DRS job's log for this server, mend what it names, then start the plan again."
+_DEFAULT = "Open the DRS job's log for this server, mend what it names, then retry the execution."
 
 
 def next_step(error: str) -> str:

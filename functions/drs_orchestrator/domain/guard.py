@@ -33,8 +33,13 @@ def guarded(job: Job, living: Iterable[RecoveryInstance]) -> Job:
     return replace(job, servers={**job.servers, **skipped})
 
 
-def live_instance_remedy(execution_type: ExecutionType, plan_id: str) -> str:
-    """What to do about a living instance of an earlier recovery."""
+def live_instance_remedy(execution_type: ExecutionType, plan_id: str, retry_of: str | None = None) -> str:
+    """What to do about a living instance of an earlier recovery. `retry_of`: the execution whose retry launches no
+    server that it knows to be up; without it the plan is to be started, which launches all of them."""
     if execution_type is ExecutionType.DRILL:
         return "Leave the server out of drills while it runs recovered; terminate the instance once nobody needs it."
-    return f"If it may be replaced, with all its data: drctl start {plan_id} --recovery --replace-live {plan_id}"
+    replaced = "If it may be replaced, with all its data:"
+    if retry_of:
+        return f"{replaced} drctl retry {retry_of} --replace-live {plan_id}"
+    only = "To launch only what is not up, retry the execution that recovered it: drctl retry EXECUTION."
+    return f"{only} {replaced} drctl start {plan_id} --recovery --replace-live {plan_id}"

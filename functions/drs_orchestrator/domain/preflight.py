@@ -39,7 +39,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Message and remedy are one sentence each. It is about a server, else all of a wave, else the whole plan."""
+    """Message: one sentence. Remedy: what to do, by which command if there is one. It is about a server, else all of a
+    wave, else the whole plan."""
 
     severity: Severity
     check: str
@@ -68,7 +69,8 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that is known before a start. `holders`: by source server id. `now`: epoch seconds."""
+    """All that is known before a start. `holders`: by source server id. `now`: epoch seconds. `retry_of`: the execution
+    whose failed and skipped servers are to be launched again."""
 
     plan: Plan
     execution_type: ExecutionType
@@ -78,6 +80,7 @@ class Situation:
     past: Sequence[PastRun]
     role: TargetRole
     now: float
+    retry_of: str | None = None
 
     def facts_of(self, wave: Wave) -> PlaceFacts:
         return self.places[wave.account_id, wave.region]
@@ -289,7 +292,9 @@ class _Look:
             yield self._error(
                 "LiveInstance",
                 f"{self._label} was recovered to {_listed(recovered)}, and a new launch removes that instance.",
-                live_instance_remedy(self.situation.execution_type, self.situation.plan.plan_id),
+                live_instance_remedy(
+                    self.situation.execution_type, self.situation.plan.plan_id, self.situation.retry_of
+                ),
             )
         if drills:
             yield self._warning(

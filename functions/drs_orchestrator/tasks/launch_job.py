@@ -153,7 +153,7 @@ def _guard(app: App, execution: Execution, job: Job, living: Sequence[RecoveryIn
             job.key,
             ServerStatus.SKIPPED,
             error=server.skip_reason,
-            next_step=live_instance_remedy(execution.execution_type, execution.plan_id),
+            next_step=live_instance_remedy(execution.execution_type, execution.plan_id, execution.execution_id),
         )
         for server_id, server in job.servers.items()
         if server.skip_reason is not None

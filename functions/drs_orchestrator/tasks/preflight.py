@@ -64,6 +64,7 @@ def examine(
     execution_type: ExecutionType,
     *,
     replace_live: bool = False,
+    retry_of: str | None = None,
     past: Sequence[PastRun] = (),
 ) -> Examination:
     """Examine a plan whose tags are resolved."""
@@ -82,6 +83,7 @@ def examine(
         past=past,
         role=app.target_role,
         now=now,
+        retry_of=retry_of,
     )
     findings = judge(situation)
     return Examination(situation, findings, verdict(plan, findings))

@@ -111,7 +111,9 @@ def _checked(app: App, request: StartRequest) -> Plan:
     else:
         plan = resolve_tags(app, plan_from_document(get_plan(app, request.plan_id)))
     plan = plan_to_approve(app, plan, request)
-    examination = examine(app, plan, request.execution_type, replace_live=request.replace_live)
+    examination = examine(
+        app, plan, request.execution_type, replace_live=request.replace_live, retry_of=request.retry_of
+    )
     if examination.verdict.refusing:
         raise _refused(examination.verdict.refusing)
     return with_skips(plan, examination.verdict.skips)
