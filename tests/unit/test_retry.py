@@ -116,10 +116,6 @@ class TestExecutions:
             read_retry_request(orchestrator.app, failed, body)
         assert [fault["pointer"] for fault in raised.value.details] == [pointer]
 
-
-def waves_of(*waves: Wave) -> Plan:
-    return Plan("p", "P", "", waves)
-
     def test_the_remedy_of_a_refused_retry_removes_nothing_but_what_failed(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(A)
         orchestrator.add_servers(B, launchActions=[{"name": "audit", "seconds": 60, "status": "FAILED"}])
@@ -136,6 +132,10 @@ def waves_of(*waves: Wave) -> Plan:
             f"If it may be replaced, with all its data: drctl retry {execution_id} --replace-live shop"
         )
         assert launched_servers(orchestrator) == [{B}]
+
+
+def waves_of(*waves: Wave) -> Plan:
+    return Plan("p", "P", "", waves)
 
 
 def simple(name: str, *servers: str, after: tuple[str, ...] = (), minimum: int | str | None = None) -> Wave:
