@@ -150,6 +150,15 @@ class TestPlan:
         assert rest is not None
         assert [(wave.name, wave.depends_on) for wave in rest.waves] == [("a", ()), ("c", ("a",))]
 
+    def test_thirty_waves_that_each_wait_for_all_before_them_are_planned(self) -> None:
+        """Each way to the first one counted, there would be a thousand million."""
+        names = [f"w{number}" for number in range(30)]
+        waves = [simple(name, server_id(n), after=tuple(names[:n])) for n, name in enumerate(names)]
+        left = retry_plan(waves_of(*waves), {server_id(n) for n in range(1, 29)})
+
+        assert left
+        assert [(wave.name, wave.depends_on) for wave in left.waves] == [("w0", ()), ("w29", ("w0",))]
+
     def test_nothing_is_left_when_all_are_up(self) -> None:
         assert retry_plan(waves_of(simple("a", A, B)), {A, B}) is None
 

@@ -37,11 +37,13 @@ def _rest(wave: Wave, launched: Collection[str]) -> Wave:
 def _dependencies(wave: Wave, waves: Mapping[str, Wave], kept: Mapping[str, Wave]) -> tuple[str, ...]:
     """The waves it has to wait for among those that are kept, each once, in order of the plan."""
     wanted: set[str] = set()
+    seen: set[str] = set()
     open_names = list(wave.depends_on)
     while open_names:
         name = open_names.pop()
         if name in kept:
             wanted.add(name)
-        else:
+        elif name not in seen:
+            seen.add(name)
             open_names += waves[name].depends_on
     return tuple(name for name in waves if name in wanted)
