@@ -52,6 +52,7 @@ class TestAsking:
             "Kind": "APPROVAL",
             "Text": question["Text"],
             "Waves": ["database"],
+            "Held": ["database"],
             "Deadline": START + 600,
             "OnTimeout": "REJECT",
         }

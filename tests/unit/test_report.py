@@ -11,6 +11,7 @@ import pytest
 
 from drs_orchestrator.domain.plan import plan_from_document
 from drs_orchestrator.domain.report import make_report
+from drs_orchestrator.domain.timeline import questions, wave_spans
 from drs_orchestrator.tasks.request_clean_up import request_clean_up
 from drs_orchestrator.tasks.show_report import show_report
 from drs_orchestrator.tasks.steer_execution import approve, cancel, pause, reject, resume, skip_wave
@@ -305,6 +306,45 @@ class TestDecisions:
         assert decision["Question"]["WaitedSeconds"] == 90
         assert spans(report["Waves"][0]) == [("DECISION", 0, 90)]
         assert report["RecoveryTime"]["Seconds"] == 90 + FOUND, "waiting for a decision is part of the recovery time"
+
+    def test_a_pause_that_is_taken_back_answers_no_approval(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE)
+        execution_id = orchestrator.begin(plan(wave("web", ONE, ApprovalBefore=True)))
+        orchestrator.let_pass(60)
+        pause(orchestrator.app, execution_id, None, CALLER)
+        resume(orchestrator.app, execution_id, None, CALLER)
+        orchestrator.let_pass(600)
+        approve(orchestrator.app, execution_id, None, CALLER)
+        orchestrator.drive(execution_id)
+        report = show_report(orchestrator.app, execution_id)
+        waited = {each["Kind"]: each.get("Question", {}).get("WaitedSeconds") for each in report["Decisions"]}
+
+        assert waited == {"PauseRequested": None, "Resumed": None, "Approved": 660}
+        assert spans(report["Waves"][0])[0] == ("DECISION", 0, 660)
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_the_wait_after_a_failure_stands_at_the_waves_that_waited(
+        self, orchestrator: Orchestrator, simulator: SimulatorControl, told: bool
+    ) -> None:
+        """Where the history tells which; one of an earlier build does not."""
+        orchestrator.add_servers(ONE, TWO)
+        fault = simulator.add_fault("launch-failure", sourceServerIDs=[ONE])
+        execution_id = orchestrator.begin(plan(wave("database", ONE, OnFailure="PAUSE"), wave("web", TWO)))
+        orchestrator.until_asked(execution_id)
+        simulator.remove_faults(fault)
+        orchestrator.let_pass(3600)
+        resume(orchestrator.app, execution_id, None, CALLER)
+        document = orchestrator.drive(execution_id)
+        history = list(orchestrator.app.executions.history(execution_id))
+        if not told:
+            history = [each | {"Data": {k: v for k, v in each["Data"].items() if k != "Held"}} for each in history]
+        asked = list(questions(history))
+        waited = {
+            each["WaveName"]: [span.end - span.start for span in wave_spans(each, asked, None, orchestrator.now)]
+            for each in document["Waves"]
+        }
+
+        assert waited == ({"database": [], "web": [3600]} if told else {"database": [3600], "web": []})
 
     def test_a_question_nobody_has_answered_yet_is_told(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)

@@ -463,8 +463,9 @@ class ExecutionStore:
 
     # -- steering --------------------------------------------------------------------------------------------------
 
-    def ask(self, execution: Execution, question: Question) -> bool:
-        """Open the question; False when another driver has taken over or an operator has decided something."""
+    def ask(self, execution: Execution, question: Question, held: Sequence[str]) -> bool:
+        """Open the question, for whose answer the waves `held` (names) wait; False when another driver has taken over
+        or an operator has decided something."""
         change = Change(
             set={
                 "Question": _plain(items.question(question)),
@@ -477,6 +478,7 @@ class ExecutionStore:
             "Number": question.number,
             "Kind": question.kind.value,
             "Waves": list(question.wave_names),
+            "Held": list(held),
             "Deadline": question.deadline,
             "OnTimeout": question.on_timeout.value if question.deadline else None,
             "Text": question.text,

@@ -51,6 +51,13 @@ class Asked:
         names: Sequence[str] = self.question["Data"].get("Waves", ())
         return names
 
+    @property
+    def held_names(self) -> Sequence[str]:
+        """The waves that wait for the answer; after a failure they are not those that it is about, which a history that
+        lacks them has to do with."""
+        names: Sequence[str] = self.question["Data"].get("Held", self.wave_names)
+        return names
+
 
 _ANSWERS = (
     Kind.APPROVED,
@@ -79,6 +86,9 @@ def _settles(entry: Document, question: Document) -> bool:
     if entry["Kind"] == Kind.WAVE_SKIP_REQUESTED:
         asked = question["Data"]
         return asked.get("Kind") == QuestionKind.FAILURE or entry["Data"].get("WaveName") in asked.get("Waves", ())
+    if entry["Kind"] == Kind.RESUMED and "Waves" not in entry["Data"]:
+        # A pause was taken back that had held nothing yet: what was asked beside it stays open.
+        return False
     return entry["Kind"] in _ANSWERS
 
 
@@ -116,7 +126,7 @@ def wave_spans(wave: Document, asked: Sequence[Asked], turn: int | None, until: 
     spans = [
         Span(SpanKind.DECISION, each.question["Time"], each.answer["Time"] if each.answer else until)
         for each in asked
-        if wave["WaveName"] in each.wave_names
+        if wave["WaveName"] in each.held_names
     ]
     if turn is not None and "StartTime" in wave:
         spans.append(Span(SpanKind.QUEUED, turn, wave["StartTime"]))

@@ -36,7 +36,8 @@ def ask_operator(app: App, execution: Execution, waves: Sequence[Wave], followin
         timeout_minutes=plan.approval_timeout_minutes,
         on_timeout=plan.on_approval_timeout,
     )
-    if question and app.executions.ask(execution, question):
+    held = [wave.name for wave in following.held]
+    if question and app.executions.ask(execution, question, held):
         logger.info(
             "operator asked",
             **about(execution),
