@@ -23,9 +23,11 @@ from drs_orchestrator.errors import Conflict
 from drs_orchestrator.tasks.dry_run import dry_run
 from drs_orchestrator.tasks.manage_plans import put_plan
 from drs_orchestrator.tasks.preflight import Examination, preflight_document, preflight_plan
+from drs_orchestrator.tasks.retry_execution import read_retry_request
 from drs_orchestrator.tasks.short_answer import short_answer
+from drs_orchestrator.tasks.start_execution import start_execution
 from drs_orchestrator.tasks.start_request import read_start_request
-from tests.helpers.orchestrator import REGION, Orchestrator, plan, server_id, wave
+from tests.helpers.orchestrator import CALLER, REGION, Orchestrator, plan, server_id, wave
 
 ONE, TWO, THREE = (server_id(number) for number in range(1, 4))
 SHOP = plan(wave("web", ONE))
@@ -199,7 +201,9 @@ class TestPlan:
 
         assert found(answer) == [("ERROR", "Lock")]
         assert holder in only(answer, "Lock")["Message"]
-        assert only(answer, "Lock")["Remedy"] == f"Wait for its end: drctl watch {holder}"
+        assert only(answer, "Lock")["Remedy"] == (
+            f"Wait for its end: drctl watch {holder}; or end it: drctl cancel {holder}"
+        )
 
     def test_more_jobs_at_once_than_drs_allows_are_told_to_be_queued(self, orchestrator: Orchestrator) -> None:
         servers = [server_id(number) for number in range(1, 22)]
@@ -230,6 +234,21 @@ class TestPlan:
         assert ("WARNING", "Duration") in found(before)
         assert (after["ExpectedSeconds"], after["ExpectedFrom"]) == (600, "history of 1 execution")
         assert "10 min (history of 1 execution); RtoMinutes is 5" in only(after, "Duration")["Message"]
+
+    def test_a_retry_does_not_tell_how_long_the_plan_takes(self, orchestrator: Orchestrator) -> None:
+        orchestrator.add_servers(ONE, TWO)
+        shop = plan(wave("database", ONE), wave("web", TWO))
+        fault = orchestrator.simulator.add_fault("launch-failure", sourceServerIDs=[TWO])
+        execution_id = orchestrator.start(shop)
+        assert orchestrator.drive(execution_id)["Status"] == "PARTIAL"
+        orchestrator.simulator.remove_faults(fault)
+        retry = start_execution(orchestrator.app, read_retry_request(orchestrator.app, execution_id, None), CALLER)
+        assert orchestrator.drive(retry["executionId"])["Status"] == "COMPLETED"
+
+        assert preflight(orchestrator, shop)["ExpectedFrom"] == "the specification's figures"
+
+        orchestrator.drive(orchestrator.start(shop))
+        assert preflight(orchestrator, shop)["ExpectedFrom"] == "history of 1 execution"
 
     def test_what_drs_can_t_be_asked_refuses_nothing_and_is_told(self, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)

@@ -376,6 +376,17 @@ class TestServersInUse:
             start_execution(app, REQUEST | {"PlanId": "other"})
         assert set(faults(caught.value)) == {f"/{ONE}"}
 
+    def test_one_that_was_locked_since_pre_flight_names_the_commands_that_free_it(
+        self, app: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = start_execution(app, REQUEST)["executionId"]
+        monkeypatch.setattr(app.locks, "held", lambda *_: [])
+
+        with pytest.raises(Conflict) as caught:
+            start_execution(app, REQUEST)
+        [detail] = caught.value.details
+        assert detail["remedy"] == f"Wait for its end: drctl watch {first}; or end it: drctl cancel {first}"
+
     def test_servers_are_free_again_when_their_execution_has_ended(self, app: App, orchestrator: Orchestrator) -> None:
         orchestrator.add_servers(ONE)
         orchestrator.drive(start_execution(app, REQUEST)["executionId"])

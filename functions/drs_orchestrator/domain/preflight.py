@@ -176,6 +176,11 @@ def timeline(plan: Plan, execution_type: ExecutionType, past: Sequence[PastRun])
     return spans
 
 
+def lock_remedy(holder_id: str) -> str:
+    """What to do about the execution that a server belongs to: one that waits for an operator never ends by itself."""
+    return f"Wait for its end: drctl watch {holder_id}; or end it: drctl cancel {holder_id}"
+
+
 def _places(situation: Situation) -> Iterator[Finding]:
     for facts in situation.places.values():
         where = _where(facts)
@@ -269,7 +274,7 @@ class _Look:
             yield self._error(
                 "Lock",
                 f"{self._label} belongs to execution {holder.execution_id}, which has not ended.",
-                f"Wait for its end: drctl watch {holder.execution_id}",
+                lock_remedy(holder.execution_id),
             )
         elif holder:
             yield self._warning(

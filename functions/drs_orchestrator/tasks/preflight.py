@@ -100,16 +100,20 @@ def locked_servers(app: App, plan: Plan) -> list[LockedServer]:
 
 
 def past_runs(app: App, plan_id: str, execution_type: ExecutionType) -> list[PastRun]:
-    """The plan's last completed executions of this type, as far as a few pages of the index tell of them."""
+    """The plan's last completed executions of this type, as far as a few pages of the index tell of them; not retries,
+    which launch only a part of it. A wait for an operator counts as it does for the recovery time."""
     found: list[dict[str, Any]] = []
     start: dict[str, Any] | None = None
     for _ in range(_PAST_PAGES):
         page, start = app.executions.page_by_status(ExecutionStatus.COMPLETED, _PAST_PAGE_SIZE, start)
-        found += [
+        mine = [
             each
             for each in page
             if each["PlanId"] == plan_id and each["ExecutionType"] == execution_type and "EndTime" in each
         ]
+        headers = app.executions.get_together(each["ExecutionId"] for each in mine)
+        whole = {execution_id for execution_id, header in headers.items() if header.retry_of is None}
+        found += [each for each in mine if each["ExecutionId"] in whole]
         if len(found) >= _PAST_RUNS or start is None:
             break
     return [

@@ -14,7 +14,7 @@ from drs_orchestrator.adapters.execution_store import ClientToken
 from drs_orchestrator.bootstrap import App
 from drs_orchestrator.domain.history import Event, Kind
 from drs_orchestrator.domain.plan import Plan, plan_from_document
-from drs_orchestrator.domain.preflight import Finding, with_skips
+from drs_orchestrator.domain.preflight import Finding, lock_remedy, with_skips
 from drs_orchestrator.domain.records import Execution
 from drs_orchestrator.domain.statuses import ExecutionStatus
 from drs_orchestrator.errors import Conflict
@@ -70,7 +70,11 @@ def start_execution(app: App, request: StartRequest, caller: str = "unknown") ->
             return replayed
         raise Conflict(
             f"{len(held)} of the plan's servers belong to execution {held[0].owner}, which has not ended.",
-            [_fault(f"/{each.server.source_server_id}", f"held by execution {each.owner}") for each in held],
+            [
+                _fault(f"/{each.server.source_server_id}", f"held by execution {each.owner}")
+                | {"remedy": lock_remedy(each.owner)}
+                for each in held
+            ],
         )
     event = Event(
         Kind.EXECUTION_STARTED,
