@@ -134,6 +134,12 @@ class TestStructure:
         assert "The plan sets no RtoMinutes." in text
         assert "1 under way" in text
 
+    def test_of_a_retry_it_says_from_when_the_recovery_time_counts(self, report: dict[str, Any]) -> None:
+        words = "Counted from the start of this retry"
+
+        assert words not in Page(report_page(report)).text()
+        assert words in Page(report_page(report | {"RetryOf": "exec-20270115-080000-0a1b2c3d"})).text()
+
     def test_a_broken_chain_is_said_to_be_broken(self, report: dict[str, Any]) -> None:
         audit = report["Audit"] | {"Whole": False, "Break": "entry 3 is missing"}
         text = Page(report_page(report | {"Audit": audit})).text()

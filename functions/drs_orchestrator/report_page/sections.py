@@ -87,7 +87,7 @@ def figures(report: Document) -> Markup:
     """The measured figures against the plan's objectives, at a glance."""
     return element(
         "section",
-        _recovery_time(report["RecoveryTime"]),
+        _recovery_time(report["RecoveryTime"], is_retry="RetryOf" in report),
         _recovery_point(report["RecoveryPoint"]),
         _servers(report["Counts"]),
         _chain(report["Audit"]),
@@ -96,17 +96,18 @@ def figures(report: Document) -> Markup:
     )
 
 
-def _recovery_time(figure: Document) -> Markup:
+def _recovery_time(figure: Document, *, is_retry: bool) -> Markup:
     minutes = figure.get("ObjectiveMinutes")
     goal = (
         "The plan sets no RtoMinutes." if minutes is None else f"Objective: {counted(minutes, 'minute')} (RtoMinutes)"
     )
+    since = "Counted from the start of this retry, not of the execution that it repeats." if is_retry else None
     return _figure(
         "Recovery time",
         duration(figure["Seconds"]) if "Seconds" in figure else None,
         figure.get("NotMeasured"),
         _gauge(figure.get("Seconds"), minutes, figure.get("Verdict")),
-        separated(" ", goal, _verdict(figure)),
+        separated(" ", goal, _verdict(figure), since),
     )
 
 
