@@ -71,6 +71,9 @@ def change(server: str, status: ServerStatus | None, **fields: Any) -> ServerCha
     return ServerChange(server, KEY, status, **fields)
 
 
+ACTIONS_DONE = change(ONE, ServerStatus.LAUNCHED, launch_actions=LaunchActionsStatus.COMPLETED)
+
+
 def update(job: Job, *changes: ServerChange) -> JobUpdate:
     """What an observation that saw these changes would have written."""
     statuses = {each.source_server_id: each.status for each in changes}
@@ -450,8 +453,7 @@ class TestServers:
         self, store: ExecutionStore, polling: Execution
     ) -> None:
         job = store.job(polling, KEY)
-        done = change(ONE, ServerStatus.LAUNCHED, launch_actions=LaunchActionsStatus.COMPLETED)
-        store.change_servers(polling, job, [done], START + 3600)
+        store.change_servers(polling, job, [ACTIONS_DONE], START + 3600)
         before = server_record(store)
         late = change(
             ONE,
@@ -468,9 +470,8 @@ class TestServers:
         self, store: ExecutionStore, polling: Execution
     ) -> None:
         job = store.job(polling, KEY)
-        done = change(ONE, ServerStatus.LAUNCHED, launch_actions=LaunchActionsStatus.COMPLETED)
-        store.change_servers(polling, job, [done], START + 60)
-        gone = replace(done, status=ServerStatus.FAILED, error="DRS terminated the instance")
+        store.change_servers(polling, job, [ACTIONS_DONE], START + 60)
+        gone = replace(ACTIONS_DONE, status=ServerStatus.FAILED, error="DRS terminated the instance")
         store.change_servers(polling, job, [gone], START + 75)
         record = server_record(store)
 
